@@ -1,0 +1,181 @@
+//! The suites: one row per claim, with the contender, its baseline and its target.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    Heapdump,
+    Storage,
+}
+
+/// One claim.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) ours: Figure,
+    pub(super) baseline: Option<Baseline>,
+    pub(super) target: Target,
+}
+
+/// What a row is held against: a contender, in the same unit as ours.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    /// How the table calls it.
+    pub(super) against: &'static str,
+    pub(super) figure: Figure,
+}
+
+/// A contender and how its reading becomes a figure.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figure {
+    pub(super) contender: Contender,
+    pub(super) conversion: Conversion,
+}
+
+/// Something that is run by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the rows measured by criterion are to come"))]
+pub(super) enum Contender {
+    /// A benchmark of benches/own, by its criterion id.
+    Own(&'static str),
+    /// A benchmark of benches/compare, by its criterion id; runs with `--peers` only.
+    Peer(&'static str),
+    /// A quantity of the plain program `measure` of benches/own.
+    Measured(&'static str),
+}
+
+/// From a reading to a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the rows measured by criterion are to come"))]
+pub(super) enum Conversion {
+    /// Value and unit as they were read.
+    Plain,
+    /// Time per iteration shared among elements.
+    NanosPerElement(Count),
+    /// Bytes of an iteration over its time; a megabyte is 10⁶ bytes.
+    MegabytesPerSecond(Count),
+}
+
+/// How many elements or bytes an iteration has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the rows measured by criterion are to come"))]
+pub(super) enum Count {
+    /// As many as the benchmark told criterion by `Throughput`.
+    Recorded,
+    Fixed(u64),
+}
+
+/// What a row has to reach.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the rows with a baseline are to come"))]
+pub(super) enum Target {
+    /// Ours over the baseline, at most.
+    RatioAtMost(f64),
+    /// Ours over the baseline, at least.
+    RatioAtLeast(f64),
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// The rows of a suite, in the order of the table.
+pub(super) fn rows(suite: Suite) -> &'static [Row] {
+    match suite {
+        Suite::Heapdump => HEAPDUMP,
+        Suite::Storage => STORAGE,
+    }
+}
+
+const HEAPDUMP: &[Row] = &[
+    Row {
+        name: "build, objects and names",
+        ours: measured("heapdump_build_mb_per_cpu_second"),
+        baseline: None,
+        target: Target::AtLeast(200.0),
+    },
+    Row {
+        name: "build, peak private memory / dump",
+        ours: measured("heapdump_build_peak_private_share"),
+        baseline: None,
+        target: Target::AtMost(0.25),
+    },
+];
+
+const STORAGE: &[Row] = &[];
+
+const fn measured(name: &'static str) -> Figure {
+    Figure { contender: Contender::Measured(name), conversion: Conversion::Plain }
+}
+
+impl Row {
+    /// The contenders to run: ours, then the baseline.
+    pub(super) fn contenders(&self) -> impl Iterator<Item = Contender> {
+        let baseline = self.baseline.as_ref().map(|baseline| baseline.figure.contender);
+        std::iter::once(self.ours.contender).chain(baseline)
+    }
+}
+
+impl Target {
+    /// Whether the row reaches it; unknown without the baseline it speaks of.
+    pub(super) fn is_met(self, ours: f64, ratio: Option<f64>) -> Option<bool> {
+        match self {
+            Self::RatioAtMost(limit) => ratio.map(|ratio| ratio <= limit),
+            Self::RatioAtLeast(limit) => ratio.map(|ratio| limit <= ratio),
+            Self::AtMost(limit) => Some(ours <= limit),
+            Self::AtLeast(limit) => Some(limit <= ours),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RatioAtMost(limit) => write!(f, "ratio <= {limit}"),
+            Self::RatioAtLeast(limit) => write!(f, "ratio >= {limit}"),
+            Self::AtMost(limit) => write!(f, "<= {limit}"),
+            Self::AtLeast(limit) => write!(f, ">= {limit}"),
+        }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Heapdump => "heapdump",
+            Self::Storage => "storage",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_met_at_its_limit() {
+        let check = |target: Target, ours, ratio, expected| {
+            assert_eq!(target.is_met(ours, ratio), expected, "{target}");
+        };
+        check(Target::AtMost(0.25), 0.25, None, Some(true));
+        check(Target::AtMost(0.25), 0.26, None, Some(false));
+        check(Target::AtLeast(200.0), 200.0, None, Some(true));
+        check(Target::AtLeast(200.0), 199.9, None, Some(false));
+        check(Target::RatioAtMost(1.1), 9.0, Some(1.1), Some(true));
+        check(Target::RatioAtMost(1.1), 0.0, Some(1.2), Some(false));
+        check(Target::RatioAtLeast(2.0), 0.0, Some(2.0), Some(true));
+        check(Target::RatioAtLeast(2.0), 9.0, Some(1.9), Some(false));
+        check(Target::RatioAtLeast(2.0), 9.0, None, None);
+    }
+
+    #[test]
+    fn row_names_are_unique() {
+        for suite in Suite::value_variants() {
+            let mut names: Vec<&str> = rows(*suite).iter().map(|row| row.name).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench`.
+//!
+//! Each task is one file; this one reads the command line and picks the task. A task answers
+//! whether the tree is fine, so that findings end with status 1 and broken tools with status 2.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of the command line: its output is its product"
+)]
+
+mod tidy; // the rules of style.md that a program can check
+mod ci; // everything that has to hold before a commit
+mod unsafe_list; // the inventory of unsafe code
+mod bench; // benchmark suites: run in rounds, medians, table, JSON
+mod workspace; // the files and manifests of the tree
+mod source; // one Rust file as code, comments and tokens
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{bench::suites::Suite, workspace::Workspace};
+
+/// Automation of the pagestone workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the rules of the style guide that a program can check.
+    Tidy,
+    /// Run every check: format, clippy, tidy, tests, docs, each feature alone, cargo deny.
+    Ci(CiArgs),
+    /// Print the inventory of unsafe code.
+    Unsafe,
+    /// Run a benchmark suite and print it against its baselines and targets.
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+struct CiArgs {
+    /// Leave out the test step, for a caller that has run the tests itself.
+    #[arg(long)]
+    skip_tests: bool,
+}
+
+/// What to measure, how long, and where the figures go.
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// The suite to run.
+    suite: Suite,
+    /// One short round: shows that everything runs, proves nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Run the other engines of benches/compare too.
+    #[arg(long)]
+    peers: bool,
+    /// How often each contender runs; the median counts. Default 3, or 1 with --quick.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Write the rows as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Keep the rows under this name, for a later --compare.
+    #[arg(long, value_name = "NAME")]
+    save: Option<String>,
+    /// Show the change since the rows kept under this name.
+    #[arg(long, value_name = "NAME")]
+    compare: Option<String>,
+}
+
+/// What a task that ran to its end says about the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Fine,
+    Findings,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome> {
+    let root = workspace::root()?;
+    match command {
+        Command::Tidy => tidy::run(&Workspace::read(root)?),
+        Command::Ci(args) => ci::run(&root, &args),
+        Command::Unsafe => unsafe_list::run(&Workspace::read(root)?),
+        Command::Bench(args) => bench::run(&root, &args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        let bench = ["xtask", "bench", "heapdump", "--quick", "--json", "x"];
+        assert!(Cli::try_parse_from(bench).is_ok());
+        assert!(Cli::try_parse_from(["xtask", "bench", "unknown"]).is_err());
+    }
+}
