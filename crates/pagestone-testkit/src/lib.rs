@@ -1,0 +1,16 @@
+//! Generators, models and checks shared by the tests and benches of the workspace.
+//!
+//! Used by `tests/it`, benches and fuzz targets; never by unit tests inside `src/` and never by a
+//! published crate. It is not a model of how the other crates work: what it says a file holds is
+//! worked out here a second time, so that a mistake in one place shows against the other.
+
+#![forbid(unsafe_code)]
+
+pub mod hprof; // small hand-made and big generated Java heap dumps
+pub mod layout; // a table of docs/format.md against a struct
+mod testdata; // where the recorded samples lie
+
+pub use crate::{
+    layout::{LayoutField, check_layout},
+    testdata::testdata,
+};
