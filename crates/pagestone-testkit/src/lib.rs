@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "sim")]
+pub mod faults; // every system call of a scenario failed in turn
 pub mod hprof; // small hand-made and big generated Java heap dumps
 pub mod layout; // a table of docs/format.md against a struct
 mod testdata; // where the recorded samples lie

@@ -1,0 +1,266 @@
+//! Bytes shown by one mapping that never moves.
+#![expect(unsafe_code, reason = "the home of mappings and of slices of them")]
+
+use std::{path::Path, ptr::NonNull};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use super::{Advice, Bytes, file};
+use crate::{
+    error::{Cause, Error, Result},
+    seam::{self, Call},
+    sys::SysFile,
+    words,
+};
+
+/// A mapped address range that starts at the first byte of the file and reaches past its end.
+///
+/// - M1: `base` stays mapped, and never moves, until the `Range` is dropped.
+/// - M2: the bytes below the file's length are there; a touch past the last page of the file is
+///   a `SIGBUS`. So offsets come from lengths that the file has or had and that nobody but the
+///   storage's one writer may cut (`TrustedDir`, and the lock on the file while it is mapped).
+/// - M3: what has been published below a storage's length is not stored to while a borrow of it
+///   can exist; see `Core::borrows`.
+#[derive(Debug)]
+pub(crate) struct Range {
+    owner: MmapRaw,
+    base: NonNull<u8>,
+    capacity: u64,
+}
+
+// SAFETY: the mapping is memory like any other (M1); it belongs to no thread.
+unsafe impl Send for Range {}
+// SAFETY: shared access goes through word copies, or through slices under M3.
+unsafe impl Sync for Range {}
+
+/// Whether a file's mapping may be stored to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+impl Range {
+    fn new(owner: MmapRaw) -> Self {
+        let base = NonNull::new(owner.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        let capacity = owner.len() as u64;
+        Self { owner, base, capacity }
+    }
+
+    /// Maps `file`, at least `needed` bytes of it and `reserve` where the system allows it.
+    pub(crate) fn of_file(
+        file: &SysFile,
+        needed: u64,
+        (reserve, access): (u64, Access),
+    ) -> Result<Self> {
+        let mut len = round_up(needed.max(reserve).max(1));
+        loop {
+            let mapped = seam::call(Call::Map).and_then(|()| {
+                let mut options = MmapOptions::new();
+                options.len(usize::try_from(len).unwrap_or(usize::MAX & !0xffff));
+                match access {
+                    Access::Read => options.map_raw_read_only(file.file()),
+                    Access::Write => options.map_raw(file.file()),
+                }
+            });
+            match mapped {
+                Ok(owner) => return Ok(Self::new(owner)),
+                Err(_) if round_up(needed.max(1)) < len => {
+                    len = round_up((len / 2).max(needed).max(1));
+                }
+                Err(source) => return Err(Error::io("map", file.path(), source)),
+            }
+        }
+    }
+
+    /// Reserves anonymous zeroed memory.
+    pub(super) fn anonymous(reserve: u64) -> Result<Self> {
+        // Miri cannot reserve without allocating.
+        let mut len = round_up(if cfg!(miri) { reserve.min(1 << 22) } else { reserve }.max(1));
+        loop {
+            let mapped = seam::call(Call::Map).and_then(|()| {
+                let mut options = MmapOptions::new();
+                options.len(usize::try_from(len).unwrap_or(usize::MAX & !0xffff));
+                options.no_reserve_swap().map_anon()
+            });
+            match mapped {
+                Ok(owner) => return Ok(Self::new(owner.into())),
+                Err(_) if 1 << 20 < len => len = round_up(len / 2),
+                Err(source) => return Err(Error::io("map", Path::new("(memory)"), source)),
+            }
+        }
+    }
+
+    /// The bytes that the range can show at most.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// The address of the first byte; see M1.
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    /// Copies bytes below the file's length (M2) out, by words.
+    pub(crate) fn copy_out(&self, offset: u64, into: &mut [u8]) {
+        let from = self.at(offset, into.len());
+        // SAFETY: `at` checked that the bytes lie inside the range, which starts and ends at
+        // page borders, so the overlapping words do too; M1 keeps them mapped.
+        unsafe { words::load(from, into) }
+    }
+
+    /// Copies bytes in, by words; only the one writer calls this.
+    pub(crate) fn copy_in(&self, offset: u64, bytes: &[u8]) {
+        let to = self.at(offset, bytes.len());
+        // SAFETY: as in `copy_out`; only the one writer stores, through a writable mapping, and
+        // M3 says that no borrow of these bytes exists.
+        unsafe { words::store(to, bytes) }
+    }
+
+    /// Borrows bytes to change them.
+    ///
+    /// # Safety
+    ///
+    /// The bytes lie below the file's length (M2), nobody else looks at or changes them while
+    /// the slice lives, and the mapping is writable.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that nobody else looks")]
+    pub(crate) unsafe fn slice_mut(&self, offset: u64, len: usize) -> &mut [u8] {
+        let from = self.at(offset, len);
+        // SAFETY: `at` checked the extent, M1 keeps it mapped for `&self`, the caller promised
+        // that nobody else looks or changes the bytes.
+        unsafe { std::slice::from_raw_parts_mut(from, len) }
+    }
+
+    fn at(&self, offset: u64, len: usize) -> *mut u8 {
+        let end = offset.checked_add(len as u64);
+        assert!(end.is_some_and(|end| end <= self.capacity), "extent outside the mapping");
+        #[expect(clippy::cast_possible_truncation, reason = "below capacity, which is a usize")]
+        self.base.as_ptr().wrapping_add(offset as usize)
+    }
+
+    /// Gives the memory of whole pages from `offset` on back; anonymous ranges only.
+    pub(super) fn release_from(&self, offset: u64) {
+        let from = round_up(offset).min(self.capacity);
+        let Ok(len) = usize::try_from(self.capacity - from) else { return };
+        if len == 0 || cfg!(miri) {
+            return;
+        }
+        // SAFETY: the extent lies inside the range; its bytes are past the storage's length.
+        let done = unsafe {
+            rustix::mm::madvise(self.at(from, len).cast(), len, rustix::mm::Advice::LinuxDontNeed)
+        };
+        // Only memory is kept for longer when the system refuses.
+        done.ok();
+    }
+
+    /// Passes a hint about the first `len` bytes on; whether it is taken is the system's choice.
+    pub(crate) fn advise(&self, len: u64, advice: Advice) -> std::io::Result<()> {
+        let Ok(len) = usize::try_from(len.min(self.capacity)) else { return Ok(()) };
+        if len == 0 || cfg!(miri) {
+            return Ok(());
+        }
+        let advice = match advice {
+            Advice::Normal => rustix::mm::Advice::Normal,
+            Advice::Random => rustix::mm::Advice::Random,
+            Advice::Sequential => rustix::mm::Advice::Sequential,
+            Advice::WillNeed => rustix::mm::Advice::WillNeed,
+        };
+        // SAFETY: the extent lies inside the range; none of these hints changes its bytes.
+        unsafe { rustix::mm::madvise(self.base.as_ptr().cast(), len, advice) }?;
+        Ok(())
+    }
+
+    /// Makes the first `len` bytes present; pages that cannot be read are an error, no signal.
+    pub(crate) fn populate(&self, len: u64) -> std::io::Result<()> {
+        let Ok(len) = usize::try_from(len.min(self.capacity)) else { return Ok(()) };
+        if len == 0 || cfg!(miri) {
+            return Ok(());
+        }
+        let advice = rustix::mm::Advice::LinuxPopulateRead;
+        // SAFETY: the extent lies inside the range; reading pages in changes nothing.
+        unsafe { rustix::mm::madvise(self.base.as_ptr().cast(), len, advice) }?;
+        Ok(())
+    }
+
+    /// Keeps the mapping out of forked children, whose stores nobody would order.
+    fn stay_out_of_children(&self) {
+        // SAFETY: the range is ours alone.
+        let done = unsafe {
+            rustix::mm::madvise(
+                self.base.as_ptr().cast(),
+                self.owner.len(),
+                rustix::mm::Advice::LinuxDontFork,
+            )
+        };
+        // Where the hint is unknown a child sees the pages, as it would without us.
+        done.ok();
+    }
+}
+
+/// Rounds up to the 64 KiB that mappings are cut to, staying representable.
+fn round_up(len: u64) -> u64 {
+    const UNIT: u64 = 64 << 10;
+    len.min(u64::MAX / 4).div_ceil(UNIT) * UNIT
+}
+
+/// The backing that maps its file once.
+#[derive(Debug)]
+pub(crate) struct MapBytes {
+    file: SysFile,
+    range: Range,
+}
+
+impl MapBytes {
+    pub(crate) fn new(file: SysFile, reserve: u64, access: Access) -> Result<Self> {
+        let range = Range::of_file(&file, file.len()?, (reserve, access))?;
+        if access == Access::Write {
+            range.stay_out_of_children();
+        }
+        Ok(Self { file, range })
+    }
+}
+
+impl Bytes for MapBytes {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn len(&self) -> Result<u64> {
+        self.file.len()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.range.copy_out(offset, into);
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let wanted = offset.saturating_add(bytes.len() as u64);
+        let reserved = self.range.capacity();
+        if wanted <= reserved {
+            return file::append(&self.file, offset, bytes);
+        }
+        Err(Cause::Reserve { path: self.path().to_path_buf(), wanted, reserved }.into())
+    }
+
+    fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.range.copy_in(offset, bytes);
+        Ok(())
+    }
+
+    fn truncate(&self, len: u64) -> Result<()> {
+        self.file.truncate(len)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file.sync()
+    }
+
+    fn range(&self) -> Option<&Range> {
+        Some(&self.range)
+    }
+
+    fn file(&self) -> Option<&SysFile> {
+        Some(&self.file)
+    }
+}

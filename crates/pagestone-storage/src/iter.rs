@@ -1,0 +1,167 @@
+//! Iteration over records and over one field of them, from both ends.
+
+use std::{fmt, iter::FusedIterator, ops::Range};
+
+use crate::{
+    error::Result,
+    field::{Field, Value},
+    record::{Record, RecordRef},
+    records::Records,
+};
+
+/// How many bytes a copying iterator reads at once.
+const BLOCK: usize = 64 << 10;
+
+/// Records in index order, made by [`Records::iter`] and [`Records::range`].
+///
+/// The range was fixed when the iterator was made: later appends are not seen. Where records
+/// are copied, they are read in blocks of 64 KiB; an I/O error is one item, and the iterator
+/// goes on behind it.
+pub struct Iter<'a, T: Record + ?Sized> {
+    records: &'a Records<T>,
+    left: Range<u64>,
+    /// All records from `borrowed_from` on, where they may be borrowed.
+    borrowed: Option<&'a [u8]>,
+    borrowed_from: u64,
+    block: Vec<u8>,
+    block_from: u64,
+}
+
+impl<'a, T: Record + ?Sized> Iter<'a, T> {
+    pub(crate) fn new(records: &'a Records<T>, left: Range<u64>) -> Self {
+        let borrowed = records.core().slice(left.clone());
+        let borrowed_from = left.start;
+        Self { records, left, borrowed, borrowed_from, block: Vec::new(), block_from: 0 }
+    }
+
+    fn read(&mut self, index: u64, end: End) -> Result<RecordRef<'a, T>> {
+        let size = self.records.record_size();
+        if let Some(bytes) = self.borrowed {
+            return Ok(RecordRef::borrowed(nth(bytes, index - self.borrowed_from, size)));
+        }
+        let in_block = self.block.len() as u64 / size as u64;
+        if index < self.block_from || self.block_from + in_block <= index {
+            self.fill(index, end)?;
+        }
+        let bytes = nth(&self.block, index - self.block_from, size);
+        let record = T::read(size, |into| {
+            into.copy_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(RecordRef::copied(record))
+    }
+
+    /// Reads the block that starts, or from behind ends, with `index`.
+    fn fill(&mut self, index: u64, end: End) -> Result<()> {
+        let size = self.records.record_size();
+        let most = (BLOCK / size).max(1) as u64;
+        let range = match end {
+            End::Front => index..self.left.end.max(index + 1).min(index + most),
+            End::Back => (index + 1).saturating_sub(most).max(self.left.start)..index + 1,
+        };
+        let len = size * usize::try_from(range.end - range.start).unwrap_or(1);
+        // Grows to one block and stays.
+        self.block.resize(len, 0);
+        self.block_from = range.start;
+        let filled = self.records.core().read(range.start, 0, &mut self.block);
+        if filled.is_err() {
+            self.block.clear();
+        }
+        filled
+    }
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Front,
+    Back,
+}
+
+fn nth(bytes: &[u8], index: u64, size: usize) -> &[u8] {
+    #[expect(clippy::cast_possible_truncation, reason = "an index into bytes in memory")]
+    let start = index as usize * size;
+    &bytes[start..start + size]
+}
+
+impl<'a, T: Record + ?Sized> Iterator for Iter<'a, T> {
+    type Item = Result<RecordRef<'a, T>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = self.left.next()?;
+        Some(self.read(index, End::Front))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.left.end - self.left.start;
+        let exact = usize::try_from(left).ok();
+        (exact.unwrap_or(usize::MAX), exact)
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Self::Item> {
+        self.left.start = self.left.start.saturating_add(n as u64).min(self.left.end);
+        self.next()
+    }
+}
+
+impl<T: Record + ?Sized> DoubleEndedIterator for Iter<'_, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let index = self.left.next_back()?;
+        Some(self.read(index, End::Back))
+    }
+}
+
+impl<T: Record + ?Sized> ExactSizeIterator for Iter<'_, T> {}
+impl<T: Record + ?Sized> FusedIterator for Iter<'_, T> {}
+
+impl<T: Record + ?Sized> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Iter").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// The values of one field, made by [`Records::fields`].
+#[derive(Debug)]
+pub struct FieldValues<'a, T: Record + ?Sized> {
+    iter: Iter<'a, T>,
+    field: Field,
+}
+
+impl<'a, T: Record + ?Sized> FieldValues<'a, T> {
+    pub(crate) fn new(iter: Iter<'a, T>, field: Field) -> Self {
+        Self { iter, field }
+    }
+
+    fn value(field: Field, record: Result<RecordRef<'_, T>>) -> Result<Value<'static>> {
+        let record = record?;
+        Ok(match field.decode(field.bytes(record.bytes()))? {
+            Value::Bytes(bytes) => Value::Bytes(bytes.into_owned().into()),
+            Value::Unsigned(value) => Value::Unsigned(value),
+            Value::Signed(value) => Value::Signed(value),
+            Value::Float(value) => Value::Float(value),
+        })
+    }
+}
+
+impl<T: Record + ?Sized> Iterator for FieldValues<'_, T> {
+    type Item = Result<Value<'static>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = self.iter.next()?;
+        Some(Self::value(self.field, record))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.iter.size_hint()
+    }
+}
+
+impl<T: Record + ?Sized> DoubleEndedIterator for FieldValues<'_, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let record = self.iter.next_back()?;
+        Some(Self::value(self.field, record))
+    }
+}
+
+impl<T: Record + ?Sized> ExactSizeIterator for FieldValues<'_, T> {}
+impl<T: Record + ?Sized> FusedIterator for FieldValues<'_, T> {}

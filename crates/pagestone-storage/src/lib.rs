@@ -1,0 +1,40 @@
+//! Fixed-size records in plain files: mapped or not, sorted, searched, read by other processes.
+#![doc = include_str!("../README.md")]
+
+mod storage; // the exclusive writer: append, set, swap, cut, sync
+mod records; // the reader: get, iterate, follow the writer
+mod iter; // records and fields in index order
+mod search; // bounds, equal range, biased search
+mod sort; // a sorted copy that takes the storage's place
+mod record; // what a record is, and one that was read
+mod field; // offset, kind and byte order of a field; values and their order
+pub mod le; // little-endian numbers for record types
+mod options; // how a storage is created and opened
+mod trust; // the promise that unlocks borrowed records
+mod core; // one opened file, shared by writer and readers
+mod published; // the length that readers follow
+mod bytes; // the bytes of one file: file, map, memory
+mod words; // word copies to and from mappings
+mod lock; // one writer; nobody under whom records change
+mod temporary; // a file that takes another's place whole
+mod sys; // system calls
+mod error;
+
+#[cfg(not(feature = "crash-sim"))]
+mod seam; // where tests see, fail and cut what a storage does
+#[cfg(feature = "crash-sim")]
+pub mod seam;
+
+pub use crate::{
+    bytes::{Advice, Backing},
+    error::{Error, ErrorKind, Result},
+    field::{ByteOrder, Field, Kind, Value},
+    iter::{FieldValues, Iter},
+    options::{Mutability, Options, RECORD_SIZE_MAX},
+    record::{Record, RecordRef},
+    records::Records,
+    search::Bias,
+    sort::{Order, Sort},
+    storage::Storage,
+    trust::{Location, TrustedDir},
+};

@@ -1,0 +1,301 @@
+//! How a storage is opened: one immutable builder for every backing.
+
+use std::{path::Path, sync::Arc};
+
+use tracing::debug_span;
+
+use crate::{
+    bytes::{Access, Backing, Bytes, FileBytes, MapBytes, MemoryBytes},
+    core::{Core, Reads},
+    error::{Cause, Error, ErrorKind, Result},
+    lock::{self, Held, Hold, WriterLock},
+    record::Record,
+    records::{Records, Source},
+    storage::Storage,
+    sys::{Opening, SysFile},
+    trust::Location,
+};
+
+/// The largest record, in bytes.
+pub const RECORD_SIZE_MAX: usize = 1 << 24;
+
+const RESERVE: u64 = 1 << 40;
+
+/// Whether published records of a storage may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mutability {
+    /// Records may be set, swapped and cut. Readers of this process copy; other processes read
+    /// through [`Backing::File`].
+    #[default]
+    InPlace,
+    /// A record never changes once appended. Readers borrow, in this process and in others. A
+    /// sorted copy may still take the place of the whole file.
+    AppendOnly,
+}
+
+/// How to create or open a storage.
+///
+/// A value that is set once and used as often as wished; every method returns a changed copy.
+///
+/// ```
+/// use pagestone_storage::{Backing, Options, Storage};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("visits.rec");
+/// let options = Options::new().backing(Backing::Map);
+/// let mut visits: Storage<u64> = options.create(&path)?;
+/// visits.append(&[3, 1, 2])?;
+/// visits.close()?;
+/// assert_eq!(options.open_read_only::<u64>(&path)?.len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    backing: Backing,
+    mutability: Mutability,
+    record_size: Option<usize>,
+    reserve: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            backing: Backing::default(),
+            mutability: Mutability::default(),
+            record_size: None,
+            reserve: RESERVE,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: [`Backing::File`], [`Mutability::InPlace`], the record's own size.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Chooses what holds the bytes.
+    #[must_use]
+    pub fn backing(self, backing: Backing) -> Self {
+        Self { backing, ..self }
+    }
+
+    /// Chooses whether published records may change.
+    #[must_use]
+    pub fn mutability(self, mutability: Mutability) -> Self {
+        Self { mutability, ..self }
+    }
+
+    /// Sets the bytes of a record, needed for `[u8]` records; a typed record must agree.
+    #[must_use]
+    pub fn record_size(self, record_size: usize) -> Self {
+        Self { record_size: Some(record_size), ..self }
+    }
+
+    /// Sets how many bytes of address range a mapping takes at most, 1 TiB by default.
+    ///
+    /// Where the system refuses, less is taken. A mapped storage cannot grow beyond it.
+    #[must_use]
+    pub fn reserve(self, reserve: u64) -> Self {
+        Self { reserve, ..self }
+    }
+
+    /// Creates an empty storage.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`; `Locked` by another writer; `InvalidArgument` for a record of no bytes,
+    /// of more than [`RECORD_SIZE_MAX`], or of two sizes; `Io`.
+    pub fn create<T: Record + ?Sized>(&self, location: impl Into<Location>) -> Result<Storage<T>> {
+        self.writer(&location.into(), Opening::Create)
+    }
+
+    /// Opens a storage for writing.
+    ///
+    /// A tail shorter than a record, left by a writer that was killed, is not a record: it is
+    /// kept until the first change and reported by [`Storage::partial_tail`].
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `ReadOnly`; `Unsupported` for what is not a regular file; `Locked` by
+    /// another writer, or, where records may change in place, by a reader that maps the file;
+    /// else as [`create`](Self::create).
+    pub fn open<T: Record + ?Sized>(&self, location: impl Into<Location>) -> Result<Storage<T>> {
+        self.writer(&location.into(), Opening::Write)
+    }
+
+    /// Opens a storage for writing and creates it when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for `NotFound`.
+    pub fn open_or_create<T: Record + ?Sized>(
+        &self,
+        location: impl Into<Location>,
+    ) -> Result<Storage<T>> {
+        self.writer(&location.into(), Opening::CreateOrWrite)
+    }
+
+    /// Opens a storage for reading; needs no write permission and no lock file.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `Unsupported` for what is not a regular file; `Locked` when a writer changes
+    /// records in place and this reader would map them; `InvalidArgument`; `Io`.
+    pub fn open_read_only<T: Record + ?Sized>(
+        &self,
+        location: impl Into<Location>,
+    ) -> Result<Records<T>> {
+        let record_size = self.size_of::<T>()?;
+        let reopen = Reopen { options: *self, location: location.into(), record_size };
+        let core = Arc::new(reopen.open()?);
+        Ok(Records::new(core, Source::Path(Arc::new(reopen))))
+    }
+
+    /// Creates a storage without a file, gone when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` as for [`create`](Self::create); `OutOfSpace`.
+    pub fn in_memory<T: Record + ?Sized>(&self) -> Result<Storage<T>> {
+        let record_size = self.size_of::<T>()?;
+        let core = self.memory_core(record_size)?;
+        Ok(Storage::new(core, None, *self))
+    }
+
+    pub(crate) fn memory_core(&self, record_size: usize) -> Result<Core> {
+        let bytes = Box::new(MemoryBytes::new(self.reserve.min(RESERVE))?);
+        let reads = match self.mutability {
+            Mutability::AppendOnly => Reads::Borrow,
+            Mutability::InPlace => Reads::Copy,
+        };
+        Core::new(bytes, record_size, reads)
+    }
+
+    pub(crate) fn is_append_only(&self) -> bool {
+        self.mutability == Mutability::AppendOnly
+    }
+
+    fn writer<T: Record + ?Sized>(
+        &self,
+        location: &Location,
+        opening: Opening,
+    ) -> Result<Storage<T>> {
+        let record_size = self.size_of::<T>()?;
+        let _span = debug_span!("open", path = %location.path().display(), record_size).entered();
+        location.check()?;
+        if self.backing == Backing::Memory {
+            let core = self.memory_core(record_size)?;
+            return Ok(Storage::new(core, None, *self));
+        }
+        let writer_lock = WriterLock::take(location.path())?;
+        let file = SysFile::open(location.path(), opening)?;
+        let core = self.writer_core(file, location, record_size)?;
+        Ok(Storage::new(core, Some((writer_lock, location.clone())), *self))
+    }
+
+    /// Takes `file`, which lies at `location`, as the storage's file.
+    pub(crate) fn writer_core(
+        &self,
+        file: SysFile,
+        location: &Location,
+        record_size: usize,
+    ) -> Result<Core> {
+        let in_place = self.mutability == Mutability::InPlace;
+        let mapped = self.backing == Backing::Map;
+        let held = match (in_place, mapped) {
+            (true, _) => lock::hold(&file, Hold::Exclusive)?,
+            (false, true) => lock::hold(&file, Hold::Shared)?,
+            (false, false) => Held::Unsupported,
+        };
+        if in_place && mapped && !file.is_allocated()? {
+            // A store into a hole of a full disk would be a signal; here it is an error.
+            file.allocate(0, file.len()?)?;
+        }
+        let may_borrow = !in_place && location.is_trusted() && held == Held::Yes;
+        self.core(file, record_size, (may_borrow, Access::Write))
+    }
+
+    fn core(
+        &self,
+        file: SysFile,
+        record_size: usize,
+        (may_borrow, access): (bool, Access),
+    ) -> Result<Core> {
+        let reads = if may_borrow { Reads::Borrow } else { Reads::Copy };
+        let bytes: Box<dyn Bytes> = match self.backing {
+            Backing::Map => Box::new(MapBytes::new(file, self.reserve, access)?),
+            _ => Box::new(FileBytes::new(file)),
+        };
+        Core::new(bytes, record_size, reads)
+    }
+
+    fn size_of<T: Record + ?Sized>(&self) -> Result<usize> {
+        let size = match (T::SIZE, self.record_size) {
+            (Some(size), None) => size,
+            (Some(size), Some(asked)) if size == asked => size,
+            (Some(size), Some(asked)) => {
+                return Err(Error::argument(format!(
+                    "records of this type have {size} bytes, Options::record_size says {asked}"
+                )));
+            }
+            (None, Some(asked)) => asked,
+            (None, None) => {
+                return Err(Error::argument("[u8] records need Options::record_size"));
+            }
+        };
+        if (1..=RECORD_SIZE_MAX).contains(&size) {
+            return Ok(size);
+        }
+        Err(Error::argument(format!("a record has 1 to {RECORD_SIZE_MAX} bytes, not {size}")))
+    }
+}
+
+/// What a reader needs to open its file again.
+#[derive(Debug)]
+pub(crate) struct Reopen {
+    options: Options,
+    location: Location,
+    record_size: usize,
+}
+
+impl Reopen {
+    fn open(&self) -> Result<Core> {
+        let path = self.location.path();
+        let _span = debug_span!("open", path = %path.display(), read_only = true).entered();
+        self.location.check()?;
+        if self.options.backing == Backing::Memory {
+            return Err(Error::refused(ErrorKind::Unsupported, path, "memory has no file to open"));
+        }
+        let file = SysFile::open(path, Opening::Read)?;
+        let mapped = self.options.backing == Backing::Map;
+        let held = if mapped { lock::hold(&file, Hold::Shared)? } else { Held::Unsupported };
+        let may_borrow = self.location.is_trusted() && held == Held::Yes;
+        self.options.core(file, self.record_size, (may_borrow, Access::Read))
+    }
+
+    /// Follows the file that `core` shows: returns it with its newest length, or the file that
+    /// has taken its place.
+    pub(crate) fn refresh(&self, core: &Arc<Core>) -> Result<Option<Arc<Core>>> {
+        let Some(file) = core.bytes().file() else { return Ok(None) };
+        if !crate::sys::names(self.location.path(), file.identity()?) {
+            return Ok(Some(Arc::new(self.open()?)));
+        }
+        let found = core.bytes().len()?;
+        let expected = core.offset(core.len());
+        if found < expected {
+            return Err(truncated(core.path(), expected, found));
+        }
+        let count = found / self.record_size as u64;
+        if count == core.len() {
+            return Ok(None);
+        }
+        core.publish(count);
+        Ok(Some(Arc::clone(core)))
+    }
+}
+
+pub(crate) fn truncated(path: &Path, expected: u64, found: u64) -> Error {
+    Cause::Truncated { path: path.to_path_buf(), expected, found }.into()
+}

@@ -1,0 +1,327 @@
+//! The exclusive writer of a storage.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use crate::{
+    core::Core,
+    error::{Error, ErrorKind, Result},
+    field::{Field, Value},
+    lock::WriterLock,
+    options::Options,
+    record::Record,
+    records::{Current, Records, Source},
+    sort::{Order, Sort},
+    sys,
+    trust::Location,
+};
+
+/// How many bytes a copy inside the storage moves at once.
+const BLOCK: usize = 64 << 10;
+
+/// Fixed-size records in a headerless file, and the one right to change them.
+///
+/// Record `i` lies at byte `i × record_size`, and nothing else is in the file. Reading is done
+/// through the [`Records`] that a storage dereferences to; [`records`](Self::records) hands out
+/// clones of it.
+///
+/// # Durability
+///
+/// Appends that returned survive a kill of the program. After power loss the records since the
+/// last [`sync`](Self::sync) may be absent, zero or mixed. A failed sync poisons the storage:
+/// every later change answers `Poisoned` until it is reopened. Dropping a storage syncs
+/// nothing; [`close`](Self::close) does.
+pub struct Storage<T: Record + ?Sized = [u8]> {
+    records: Records<T>,
+    current: Arc<Current>,
+    home: Option<(WriterLock, Location)>,
+    options: Options,
+    /// Bytes behind the last whole record.
+    tail: u64,
+    /// Whether the directory is known to name the file after a power loss.
+    named: bool,
+}
+
+impl<T: Record + ?Sized> Storage<T> {
+    pub(crate) fn new(core: Core, home: Option<(WriterLock, Location)>, options: Options) -> Self {
+        let current = Arc::new(Current::default());
+        let core = Arc::new(core);
+        current.set(&core);
+        let tail = core.tail();
+        let records = Records::new(core, Source::Storage(Arc::clone(&current)));
+        Self { records, current, home, options, tail, named: false }
+    }
+
+    fn core(&self) -> &Core {
+        self.records.core()
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        self.options
+    }
+
+    pub(crate) fn location(&self) -> Option<&Location> {
+        self.home.as_ref().map(|(_, location)| location)
+    }
+
+    /// Takes a sorted file as the storage's own.
+    pub(crate) fn replace(&mut self, core: Core) {
+        let core = Arc::new(core);
+        self.current.set(&core);
+        self.records = Records::new(core, Source::Storage(Arc::clone(&self.current)));
+        self.tail = 0;
+    }
+
+    /// Returns a reader that follows this storage.
+    #[must_use]
+    pub fn records(&self) -> Records<T> {
+        self.records.clone()
+    }
+
+    /// Returns the bytes behind the last whole record, which the next change cuts.
+    #[must_use]
+    pub fn partial_tail(&self) -> u64 {
+        self.tail
+    }
+
+    /// Appends records and returns the index of the first.
+    ///
+    /// One `write` per call, whatever the backing: append in batches. What has returned
+    /// survives a kill of the program.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfSpace` and `Io`, with nothing appended; `Poisoned`; `InvalidArgument` when bytes
+    /// are not a whole number of records.
+    pub fn append(&mut self, records: &[T::Unit]) -> Result<u64> {
+        self.append_bytes(bytemuck::cast_slice(records))
+    }
+
+    fn append_bytes(&mut self, bytes: &[u8]) -> Result<u64> {
+        let count = self.records.whole_records(bytes.len())?;
+        self.cut_tail()?;
+        let core = self.core();
+        let first = core.len();
+        if count == 0 {
+            return Ok(first);
+        }
+        core.bytes().write_at(core.offset(first), bytes)?;
+        core.publish(first + count);
+        Ok(first)
+    }
+
+    /// Appends every record of an iterator, in batches of 64 KiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append); the batches before the failed one stay.
+    pub fn extend<R: AsRef<T>>(&mut self, records: impl IntoIterator<Item = R>) -> Result<()> {
+        let mut batch = Vec::with_capacity(BLOCK);
+        for record in records {
+            batch.extend_from_slice(record.as_ref().bytes());
+            if BLOCK <= batch.len() {
+                self.append_bytes(&batch)?;
+                batch.clear();
+            }
+        }
+        self.append_bytes(&batch)?;
+        Ok(())
+    }
+
+    /// Replaces the record at `index`.
+    ///
+    /// After a kill the record may mix old and new 8-byte words, after power loss too.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfRange`; `ReadOnly` for append-only storages; `InvalidArgument` when bytes are not
+    /// one record; `Poisoned`; `Io`.
+    pub fn set(&mut self, index: u64, record: &T) -> Result<()> {
+        let bytes = record.bytes();
+        if bytes.len() != self.record_size() {
+            let size = self.record_size();
+            return Err(Error::argument(format!("{} bytes for a record of {size}", bytes.len())));
+        }
+        self.overwrite(index, 0, bytes)
+    }
+
+    /// Replaces one field of the record at `index`.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set); `InvalidArgument` when the field cannot hold the value.
+    pub fn set_field<'a>(
+        &mut self,
+        index: u64,
+        field: Field,
+        value: impl Into<Value<'a>>,
+    ) -> Result<()> {
+        field.check(self.record_size())?;
+        let mut bytes = vec![0; field.size() as usize];
+        field.encode(&value.into(), &mut bytes)?;
+        self.overwrite(index, field.offset() as usize, &bytes)
+    }
+
+    fn overwrite(&mut self, index: u64, skip: usize, bytes: &[u8]) -> Result<()> {
+        self.check_in_place()?;
+        self.core().check(index)?;
+        let core = self.core();
+        core.bytes().overwrite(core.offset(index) + skip as u64, bytes)
+    }
+
+    /// Swaps two records.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub fn swap(&mut self, left: u64, right: u64) -> Result<()> {
+        self.swap_ranges(left, right, 1)
+    }
+
+    /// Swaps `count` records from `left` on with as many from `right` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set); `InvalidArgument` when the ranges overlap.
+    pub fn swap_ranges(&mut self, left: u64, right: u64, count: u64) -> Result<()> {
+        self.check_in_place()?;
+        let (low, high) = (left.min(right), left.max(right));
+        if high.checked_add(count).is_none_or(|end| self.len() < end) {
+            return Err(self.core().out_of_range(high.saturating_add(count).saturating_sub(1)));
+        }
+        if left == right || count == 0 {
+            return Ok(());
+        }
+        if high < low + count {
+            let what = format!("ranges of {count} records at {left} and {right} overlap");
+            return Err(Error::argument(what));
+        }
+        let core = self.core();
+        let len = core.offset(count);
+        let (low, high) = (core.offset(low), core.offset(high));
+        let (mut first, mut second) = (vec![0; BLOCK], vec![0; BLOCK]);
+        let mut done = 0;
+        while done < len {
+            let step = usize::try_from(len - done).unwrap_or(BLOCK).min(BLOCK);
+            core.bytes().read_at(low + done, &mut first[..step])?;
+            core.bytes().read_at(high + done, &mut second[..step])?;
+            core.bytes().overwrite(low + done, &second[..step])?;
+            core.bytes().overwrite(high + done, &first[..step])?;
+            done += step as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts the storage to `len` records; does nothing when it has no more.
+    ///
+    /// # Errors
+    ///
+    /// `ReadOnly` for append-only storages; `Locked` while a reader of this storage is alive,
+    /// from under which a page could be pulled; `Poisoned`; `Io`.
+    pub fn truncate(&mut self, len: u64) -> Result<()> {
+        self.check_in_place()?;
+        if self.len() <= len {
+            return Ok(());
+        }
+        if 1 < Arc::strong_count(self.records.core()) {
+            let what = "a reader of this storage is alive, so it cannot be cut";
+            return Err(Error::refused(ErrorKind::Locked, self.path(), what));
+        }
+        let core = self.core();
+        core.publish(len);
+        core.bytes().truncate(core.offset(len))?;
+        self.tail = 0;
+        Ok(())
+    }
+
+    /// Starts a sort by a field or a composite key; [`Sort::run`] does it.
+    pub fn sort_by(&mut self, order: impl Into<Order>) -> Sort<'_, T> {
+        Sort::new(self, order.into())
+    }
+
+    /// Hands all bytes to the operating system. Every change has done that when it returns, so
+    /// this checks only for poison.
+    ///
+    /// # Errors
+    ///
+    /// `Poisoned`.
+    pub fn flush(&mut self) -> Result<()> {
+        self.core().check_poison()
+    }
+
+    /// Waits until every record is on the device, and the file's name with the first sync.
+    ///
+    /// # Errors
+    ///
+    /// `Io` when the device failed: the storage is poisoned then. `Truncated` when somebody cut
+    /// the file, which poisons it too. `Poisoned` by an earlier failure.
+    pub fn sync(&mut self) -> Result<()> {
+        self.core().check_poison()?;
+        let synced = self.sync_all();
+        if let Err(error) = &synced {
+            self.core().poison("sync", error);
+        }
+        synced?;
+        self.named = true;
+        Ok(())
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        let core = self.core();
+        core.bytes().sync()?;
+        if core.bytes().file().is_none() {
+            return Ok(());
+        }
+        let (expected, found) = (core.offset(core.len()), core.bytes().len()?);
+        if found < expected {
+            return Err(crate::options::truncated(core.path(), expected, found));
+        }
+        if self.named { Ok(()) } else { sys::sync_parent(core.path()) }
+    }
+
+    /// Syncs and closes the storage.
+    ///
+    /// # Errors
+    ///
+    /// As [`sync`](Self::sync); the storage is closed all the same.
+    pub fn close(mut self) -> Result<()> {
+        self.sync()
+    }
+
+    pub(crate) fn check_in_place(&mut self) -> Result<()> {
+        if self.options.is_append_only() {
+            let what = "opened append-only, its records do not change";
+            return Err(Error::refused(ErrorKind::ReadOnly, self.path(), what));
+        }
+        self.cut_tail()
+    }
+
+    /// Cuts what a killed writer left of a record, before the first change.
+    fn cut_tail(&mut self) -> Result<()> {
+        self.core().check_poison()?;
+        if 0 < self.tail {
+            let core = self.core();
+            core.bytes().truncate(core.offset(core.len()))?;
+            self.tail = 0;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Record + ?Sized> Deref for Storage<T> {
+    type Target = Records<T>;
+
+    fn deref(&self) -> &Records<T> {
+        &self.records
+    }
+}
+
+impl<T: Record + ?Sized> fmt::Debug for Storage<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Storage")
+            .field("records", &self.records)
+            .field("options", &self.options)
+            .field("partial_tail", &self.tail)
+            .finish_non_exhaustive()
+    }
+}
