@@ -1,0 +1,69 @@
+//! Records on their way into a storage: appended by the thousand.
+
+use std::{fmt, path::Path};
+
+use bytemuck::Pod;
+use pagestone_storage as storage;
+
+use crate::{error::Result, manifest, summary::TableFacts};
+
+/// Bytes that are appended at once.
+const BATCH_LEN: usize = 384 << 10;
+
+/// A storage that is filled record by record.
+pub(super) struct Batch<T: Pod + fmt::Debug> {
+    storage: storage::Storage<T>,
+    waiting: Vec<T>,
+    capacity: usize,
+}
+
+impl<T: Pod + fmt::Debug> Batch<T> {
+    /// Creates the storage.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let storage = storage::Options::new().backing(storage::Backing::File).create(path)?;
+        let capacity = BATCH_LEN / size_of::<T>();
+        Ok(Self { storage, waiting: Vec::with_capacity(capacity), capacity })
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, record: T) -> Result<()> {
+        if self.capacity <= self.waiting.len() {
+            self.flush()?;
+        }
+        self.waiting.push(record);
+        Ok(())
+    }
+
+    /// Appends several records, at most as many as a batch has.
+    pub(super) fn extend(&mut self, records: &[T]) -> Result<()> {
+        if self.capacity < self.waiting.len() + records.len() {
+            self.flush()?;
+        }
+        self.waiting.extend_from_slice(records);
+        Ok(())
+    }
+
+    /// The records given so far.
+    pub(super) fn len(&self) -> u64 {
+        self.storage.len() + self.waiting.len() as u64
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.storage.append(&self.waiting)?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// The storage, in which [`flush`](Self::flush) has put everything.
+    pub(super) fn storage(&mut self) -> &mut storage::Storage<T> {
+        &mut self.storage
+    }
+
+    /// Syncs the storage and reads its checksum back.
+    pub(super) fn close(mut self) -> Result<TableFacts> {
+        self.flush()?;
+        let path = self.storage.path().to_path_buf();
+        self.storage.close()?;
+        manifest::table_facts::<T>(&path)
+    }
+}

@@ -1,0 +1,207 @@
+//! The directory under construction: made beside its place, locked, published by a rename.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    manifest::{self, file},
+    options::Existing,
+};
+
+/// A directory `.NAME.building` that becomes `NAME`, or is removed when it is dropped.
+///
+/// It is locked while it lives, so that one found unlocked was left by a build that was killed.
+pub(super) struct Staging {
+    path: PathBuf,
+    out: PathBuf,
+    existing: Existing,
+    /// Gone once published.
+    lock: Option<File>,
+}
+
+impl Staging {
+    /// Makes the directory for an index at `out`, without what a killed build left in it.
+    pub(super) fn create(out: &Path, existing: Existing) -> Result<Self> {
+        check_vacant(out, existing)?;
+        let path = sibling(out, "building")?;
+        match fs::create_dir(&path) {
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(|source| Error::io("create", &path, source))?,
+        }
+        let lock = lock(&path)?;
+        let staging = Self { path, out: out.to_path_buf(), existing, lock: Some(lock) };
+        staging.clear()?;
+        remove_tree(&sibling(out, "replaced")?)?;
+        Ok(staging)
+    }
+
+    /// The path of a file of the index while it is built.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn clear(&self) -> Result<()> {
+        for name in names(&self.path)? {
+            remove_tree(&self.path.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the lock files that storages leave beside their files.
+    pub(super) fn remove_lock_files(&self) -> Result<()> {
+        for name in names(&self.path)? {
+            if Path::new(&name).extension().is_some_and(|extension| extension == "lock") {
+                let path = self.path.join(name);
+                fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the names in the directory are on the device.
+    pub(super) fn sync(&self) -> Result<()> {
+        sync_directory(&self.path)
+    }
+
+    /// Gives the directory its name, durably. A crash leaves it unpublished or published; where
+    /// it replaces an index, in between, the old one may lie in `.NAME.replaced`.
+    pub(super) fn publish(mut self) -> Result<()> {
+        self.sync()?;
+        check_vacant(&self.out, self.existing)?;
+        let replaced = sibling(&self.out, "replaced")?;
+        let is_replacing = self.existing == Existing::Replace && self.out.is_dir();
+        if is_replacing {
+            rename(&self.out, &replaced)?;
+        }
+        if let Err(error) = rename(&self.path, &self.out) {
+            if is_replacing {
+                rename(&replaced, &self.out)?;
+            }
+            return Err(error);
+        }
+        self.lock = None;
+        sync_directory(parent(&self.out))?;
+        remove_tree(&replaced)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // What cannot be removed here is removed by the next build.
+            drop(fs::remove_dir_all(&self.path));
+        }
+    }
+}
+
+/// Errors when the dump lies inside the index that would be replaced, and so would be removed.
+pub(super) fn check_outside(dump: &Path, out: &Path) -> Result<()> {
+    let Ok(out) = fs::canonicalize(out) else { return Ok(()) };
+    let canonical = fs::canonicalize(dump).map_err(|source| Error::io("open", dump, source))?;
+    if canonical.starts_with(&out) {
+        let what = "the dump lies inside the index that is to be built";
+        return Err(Error::refused(ErrorKind::AlreadyExists, dump, what));
+    }
+    Ok(())
+}
+
+/// Errors unless an index may be made at `out`.
+fn check_vacant(out: &Path, existing: Existing) -> Result<()> {
+    let refused = |what: &str| Err(Error::refused(ErrorKind::AlreadyExists, out, what));
+    match fs::symlink_metadata(out) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::io("stat", out, source)),
+        Ok(metadata) if !metadata.is_dir() => {
+            return refused("exists and is no directory, so no index can be put there");
+        }
+        Ok(_) => {}
+    }
+    let names = names(out)?;
+    let is_ours = |name: &OsString| {
+        let name = name.to_string_lossy();
+        file::ALL.contains(&name.trim_end_matches(".lock"))
+    };
+    match existing {
+        _ if names.is_empty() => Ok(()),
+        _ if !names.iter().all(is_ours) => refused("exists and holds more than an index"),
+        Existing::Replace => Ok(()),
+        Existing::Refuse if manifest::read(out).is_ok() => refused("an index exists already"),
+        Existing::Refuse => refused("a damaged index exists already"),
+    }
+}
+
+fn names(directory: &Path) -> Result<Vec<OsString>> {
+    let failed = |source| Error::io("list", directory, source);
+    let entries = fs::read_dir(directory).map_err(failed)?;
+    entries.map(|entry| Ok(entry.map_err(failed)?.file_name())).collect()
+}
+
+/// Locks a directory, which is not the target of a link.
+fn lock(path: &Path) -> Result<File> {
+    let failed = |action| move |source| Error::io(action, path, source);
+    let named = fs::symlink_metadata(path).map_err(failed("stat"))?;
+    let directory = File::open(path).map_err(failed("open"))?;
+    let opened = directory.metadata().map_err(failed("stat"))?;
+    if !named.is_dir() || (named.dev(), named.ino()) != (opened.dev(), opened.ino()) {
+        let what = "in the way of the build, and no directory";
+        return Err(Error::refused(ErrorKind::AlreadyExists, path, what));
+    }
+    let locked = || Error::refused(ErrorKind::Locked, path, "another process builds this index");
+    match directory.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(locked()),
+        Err(TryLockError::Error(source)) => return Err(Error::io("lock", path, source)),
+    }
+    // The build that held the lock may have published the directory meanwhile.
+    let still = fs::symlink_metadata(path).map_err(|_| locked())?;
+    if (still.dev(), still.ino()) == (opened.dev(), opened.ino()) {
+        Ok(directory)
+    } else {
+        Err(locked())
+    }
+}
+
+/// A name beside `out`, on the same file system.
+fn sibling(out: &Path, role: &str) -> Result<PathBuf> {
+    let Some(name) = out.file_name() else {
+        let what = "has no name of its own, so no index can be put there";
+        return Err(Error::refused(ErrorKind::Unsupported, out, what));
+    };
+    let mut sibling = OsString::from(".");
+    sibling.push(name);
+    sibling.push(".");
+    sibling.push(role);
+    Ok(out.with_file_name(sibling))
+}
+
+fn remove_tree(path: &Path) -> Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata.map_err(|source| Error::io("stat", path, source))?,
+    };
+    let removed = if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map_err(|source| Error::io("remove", path, source))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|source| Error::io("rename", from, source))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|source| Error::io("sync", path, source))
+}

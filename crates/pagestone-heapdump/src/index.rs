@@ -1,0 +1,196 @@
+//! The finished index: opened in constant time, asked about classes and objects.
+
+mod answers; // what it answers
+mod names; // the names of classes
+mod tables; // the mapped files, checked at open
+
+use std::{cmp::Reverse, fmt, path::Path};
+
+use pagestone_storage::TrustedDir;
+
+pub use self::answers::{Class, ClassCount, Object, ObjectKind, Rank};
+use self::{names::Names, tables::Tables};
+use crate::{
+    error::Result,
+    layout::{KindCode, origin},
+    manifest::{self, Manifest},
+    summary::{Summary, TableFacts},
+};
+
+/// A finished index of a heap dump.
+///
+/// Holding one guarantees that the manifest and the class tables had their checksums and every
+/// file its length when it was opened. The files are mapped, so many indexes can be open, in many
+/// processes; nothing is ever written.
+pub struct HeapIndex {
+    manifest: Manifest,
+    tables: Tables,
+    names: Names,
+}
+
+impl HeapIndex {
+    /// Opens the index in `dir`; O(classes), whatever the size of the dump.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`; `NotAnIndex` when there is no manifest, as in the directory of a killed build;
+    /// `UnknownVersion`; `Corrupt` and `Truncated` when a file is not what the manifest says;
+    /// `Io`.
+    pub fn open(dir: &TrustedDir) -> Result<Self> {
+        let manifest = manifest::read(dir.path())?;
+        let tables = Tables::open(dir, &manifest)?;
+        let names = Names::open(dir.path(), &manifest)?;
+        Ok(Self { manifest, tables, names })
+    }
+
+    /// Returns the directory's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.tables.path()
+    }
+
+    /// Returns what the index says about its dump as a whole.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.manifest.summary
+    }
+
+    /// Returns the files of the index.
+    #[must_use]
+    pub fn tables(&self) -> &[TableFacts] {
+        &self.manifest.tables
+    }
+
+    /// Returns all classes with instances, the first by `rank` first, those that are equal by
+    /// name; O(classes) from stored totals.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`.
+    pub fn histogram(&self, rank: Rank) -> Result<Vec<ClassCount<'_>>> {
+        let mut found = Vec::new();
+        for ordinal in 0..self.tables.class_count() {
+            let class = self.tables.class(ordinal)?;
+            let (count, bytes) = (class.instance_count.get(), class.payload_len.get());
+            if 0 < count {
+                let name = self.names.get(&class)?;
+                let class_count = ClassCount { name, class_id: class.id.get(), count, bytes };
+                found.push((class.name_rank.get(), class_count));
+            }
+        }
+        found.sort_unstable_by_key(|(name_rank, class)| {
+            let by = match rank {
+                Rank::Count => class.count,
+                Rank::Bytes => class.bytes,
+            };
+            (Reverse(by), *name_rank)
+        });
+        Ok(found.into_iter().map(|(_, class)| class).collect())
+    }
+
+    /// Returns the classes of a name, as `java.lang.String`, `int[]` or `java.lang.Object[][]`,
+    /// in the order of their ids; O(log classes).
+    ///
+    /// Several loaders may each have one. For the array of a primitive type the first one, with
+    /// id 0, counts its arrays; the class object follows.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`.
+    pub fn classes_named(&self, name: &str) -> Result<Vec<Class<'_>>> {
+        let by_name = |index| -> Result<_> {
+            let class = self.tables.class(self.tables.order(index)?.by_name.get())?;
+            Ok((self.names.get(&class)?, class))
+        };
+        let count = self.tables.class_count();
+        let first = partition(count, |index| Ok(by_name(index)?.0 < name))?;
+        let mut found = Vec::new();
+        for index in first..count {
+            let (found_name, class) = by_name(index)?;
+            if found_name != name {
+                break;
+            }
+            found.push(Class::new(&class, found_name));
+        }
+        Ok(found)
+    }
+
+    /// Returns the class with an id, none when the dump does not mention it; O(log classes).
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`.
+    pub fn class(&self, id: u64) -> Result<Option<Class<'_>>> {
+        let by_id = |index| self.tables.class(self.tables.order(index)?.by_id.get());
+        let count = self.tables.class_count();
+        let index = partition(count, |index| Ok(by_id(index)?.id.get() < id))?;
+        if count <= index {
+            return Ok(None);
+        }
+        let class = by_id(index)?;
+        let is_found = class.id.get() == id && id != 0;
+        Ok(if is_found { Some(Class::new(&class, self.names.get(&class)?)) } else { None })
+    }
+
+    /// Returns the object with an id, none when the dump does not hold it; O(log objects).
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `Io` where the files cannot be mapped.
+    pub fn object(&self, id: u64) -> Result<Option<Object<'_>>> {
+        let Some(record) = self.tables.object(id)? else { return Ok(None) };
+        let kind = match record.kind() {
+            Ok(KindCode::Class) => ObjectKind::Class,
+            Ok(KindCode::Instance) => ObjectKind::Instance,
+            Ok(KindCode::ObjectArray) => ObjectKind::ObjectArray,
+            Ok(KindCode::PrimitiveArray) => ObjectKind::PrimitiveArray,
+            Err(code) => return Err(self.tables.corrupt_object("kind", code)),
+        };
+        let class = self.tables.class(record.class_ordinal())?;
+        let is_primitive = class.origin.get() & origin::PRIMITIVE_ARRAY != 0;
+        if is_primitive != (kind == ObjectKind::PrimitiveArray) {
+            return Err(self.tables.corrupt_object("class", record.class_ordinal()));
+        }
+        Ok(Some(Object {
+            id,
+            kind,
+            class_id: class.id.get(),
+            class_name: self.names.get(&class)?,
+            payload_len: u64::from(record.payload_len.get()),
+            value_offset: record.value_offset.get(),
+        }))
+    }
+
+    /// Reads every file of the index and compares its checksum; O(bytes of the index).
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` and `Truncated`, naming the first file that differs; `Io`.
+    pub fn verify(&self) -> Result<()> {
+        tables::verify(self.path(), &self.manifest)
+    }
+}
+
+/// The first index below `count` for which `is_before` does not hold.
+fn partition(count: u32, is_before: impl Fn(u32) -> Result<bool>) -> Result<u32> {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_before(middle)? {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
+impl fmt::Debug for HeapIndex {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("HeapIndex")
+            .field("path", &self.path())
+            .field("summary", &self.manifest.summary)
+            .finish_non_exhaustive()
+    }
+}

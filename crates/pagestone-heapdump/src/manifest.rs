@@ -1,0 +1,160 @@
+//! The manifest: the file that makes a directory an index, written last and checksummed.
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write as _},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    summary::{Summary, TableFacts},
+};
+
+/// The names of the files of an index.
+pub(crate) mod file {
+    pub(crate) const MANIFEST: &str = "manifest";
+    pub(crate) const OBJECTS: &str = "objects.rec";
+    pub(crate) const CLASSES: &str = "classes.rec";
+    pub(crate) const CLASS_ORDERS: &str = "class_orders.rec";
+    pub(crate) const CLASS_NAMES: &str = "class_names.txt";
+    pub(crate) const SYMBOLS: &str = "symbols.rec";
+    pub(crate) const SYMBOL_TEXTS: &str = "symbols.txt";
+    pub(crate) const UNPACKED: &str = "dump.hprof";
+    /// While an index is built.
+    pub(crate) const OBJECTS_SPARE: &str = "objects.spare";
+
+    /// All of them, the spare one excepted.
+    pub(crate) const ALL: [&str; 8] =
+        [MANIFEST, OBJECTS, CLASSES, CLASS_ORDERS, CLASS_NAMES, SYMBOLS, SYMBOL_TEXTS, UNPACKED];
+}
+
+/// The first word of a manifest; the version of the format follows.
+const MAGIC: &str = "pagestone-heapdump-index";
+const VERSION: u32 = 1;
+
+/// No manifest is longer: it lists a bounded number of things.
+const LEN_MAX: u64 = 1 << 20;
+
+/// Bytes that are read at once.
+const BLOCK_LEN: usize = 256 << 10;
+
+/// What a manifest says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) summary: Summary,
+    pub(crate) tables: Vec<TableFacts>,
+}
+
+impl Manifest {
+    /// The facts of a file of the index at `directory`.
+    pub(crate) fn table(&self, directory: &Path, name: &str) -> Result<&TableFacts> {
+        self.tables.iter().find(|table| table.name == name).ok_or_else(|| {
+            let path = directory.join(file::MANIFEST);
+            Error::corrupt(&path, "list of files", (name, "nothing"))
+        })
+    }
+}
+
+/// Writes and syncs the manifest at `path`.
+pub(crate) fn write(path: &Path, manifest: &Manifest) -> Result<()> {
+    let json = serde_json::to_string_pretty(manifest)
+        .map_err(|source| Error::io("write", path, source.into()))?;
+    let checked = format!("{MAGIC} {VERSION}\n{json}\n");
+    let text = format!("{checked}{}\n", checksum_line(&checked));
+    let write = || {
+        let mut file = File::create_new(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| Error::io("write", path, source))
+}
+
+/// Reads the manifest of the index at `directory`.
+///
+/// # Errors
+///
+/// `NotFound` where there is no directory, `NotAnIndex` where it has no manifest;
+/// `UnknownVersion`; `Corrupt`; `Io`.
+pub(crate) fn read(directory: &Path) -> Result<Manifest> {
+    let path = directory.join(file::MANIFEST);
+    let mut bytes = Vec::new();
+    let opened = File::open(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound if directory.is_dir() => {
+            let what = "not a finished index: it has no manifest";
+            Error::refused(ErrorKind::NotAnIndex, directory, what)
+        }
+        io::ErrorKind::NotADirectory => {
+            Error::refused(ErrorKind::NotAnIndex, directory, "not a directory, so not an index")
+        }
+        _ => Error::io("open", &path, source),
+    })?;
+    opened
+        .take(LEN_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::io("read", &path, source))?;
+    parse(&bytes, &path)
+}
+
+fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
+    let foreign = || {
+        let what = "not the manifest of a heap-dump index";
+        Error::refused(ErrorKind::NotAnIndex, path, what)
+    };
+    let text = std::str::from_utf8(bytes).map_err(|_| foreign())?;
+    let (first, _) = text.split_once('\n').ok_or_else(foreign)?;
+    let version = first.strip_prefix(MAGIC).ok_or_else(foreign)?.trim_start();
+    if version != VERSION.to_string() {
+        let what = format!("index of version {version}, this program reads version {VERSION}");
+        return Err(Error::refused(ErrorKind::UnknownVersion, path, what));
+    }
+    let lines = text.strip_suffix('\n').and_then(|text| text.rsplit_once('\n'));
+    let Some((body, stated)) = lines else {
+        return Err(Error::corrupt(path, "last line", ("a checksum", "nothing")));
+    };
+    let expected = checksum_line(&text[..=body.len()]);
+    if stated != expected {
+        let stated: String = stated.chars().take(40).collect();
+        return Err(Error::corrupt(path, "checksum", (expected, stated)));
+    }
+    let json = &body[first.len()..];
+    serde_json::from_str(json)
+        .map_err(|source| Error::corrupt(path, "content", ("a manifest", source)))
+}
+
+/// The last line of a manifest that begins with `checked`.
+fn checksum_line(checked: &str) -> String {
+    format!("crc32 {:08x}", crc32fast::hash(checked.as_bytes()))
+}
+
+/// Measures a finished file of `T` records.
+pub(crate) fn table_facts<T>(path: &Path) -> Result<TableFacts> {
+    let (byte_len, crc32) = checksum(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let record_count = byte_len / size_of::<T>() as u64;
+    Ok(TableFacts::new::<T>(&name, record_count, crc32))
+}
+
+/// Reads a file and returns its length and CRC-32.
+pub(crate) fn checksum(path: &Path) -> Result<(u64, u32)> {
+    let mut crc = crc32fast::Hasher::new();
+    let mut len = 0;
+    let mut file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+    let stated = file.metadata().map_err(|source| Error::io("stat", path, source))?.len();
+    // One byte more than there is, so that the end is met.
+    let capacity = usize::try_from(stated).map_or(BLOCK_LEN, |len| len.min(BLOCK_LEN - 1) + 1);
+    let mut block = vec![0; capacity];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Ok((len, crc.finalize())),
+            Ok(read) => {
+                crc.update(&block[..read]);
+                len += read as u64;
+            }
+            Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(Error::io("read", path, source)),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The records are as docs/format.md says.
+
+use std::{fs, mem::offset_of, path::Path};
+
+use pagestone_testkit::{LayoutField, check_layout};
+
+// The private file itself, so that no record becomes public for a test.
+#[path = "../../src/layout.rs"]
+#[expect(dead_code, reason = "only the places of the fields are looked at")]
+mod private;
+
+use private::{ClassOrderRecord, ClassRecord, ObjectRecord, SymbolRecord};
+
+/// The fields of a struct, whose sizes are told by a value of it.
+macro_rules! fields {
+    ($record:ty: $($field:ident)*) => {{
+        let record: $record = bytemuck::Zeroable::zeroed();
+        [$(LayoutField {
+            name: stringify!($field),
+            offset: offset_of!($record, $field),
+            size: size_of_val(&record.$field),
+        }),*]
+    }};
+}
+
+#[track_caller]
+fn check(section: &str, fields: &[LayoutField]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/format.md");
+    let markdown = fs::read_to_string(path).unwrap();
+    check_layout(&markdown, section, fields).unwrap();
+}
+
+#[test]
+fn object_record() {
+    check("Object record", &fields!(ObjectRecord: id value_offset payload_len class_and_kind));
+}
+
+#[test]
+fn class_record() {
+    check(
+        "Class record",
+        &fields!(ClassRecord: id super_id loader_id dump_offset instance_count payload_len
+            name_offset name_len name_rank instance_size origin),
+    );
+}
+
+#[test]
+fn class_order_record() {
+    check("Class order record", &fields!(ClassOrderRecord: by_id by_name));
+}
+
+#[test]
+fn symbol_record() {
+    check("Symbol record", &fields!(SymbolRecord: id text_offset text_len));
+}

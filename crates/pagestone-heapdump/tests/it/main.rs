@@ -1,0 +1,33 @@
+//! The tests of the heap-dump index.
+
+// What every test needs: a folder, a build, an open index, and the comparison with a dump.
+#[cfg(test)]
+mod support;
+
+// The recorded dump gives the answers of its truth files.
+#[cfg(test)]
+mod truth;
+
+// Small and generated dumps give the objects, classes and counts they were made of.
+#[cfg(test)]
+mod dumps;
+
+// Dumps that are cut, damaged or none at all: what is told, and what is kept.
+#[cfg(test)]
+mod damage;
+
+// Packed dumps are those they were packed from.
+#[cfg(test)]
+mod packed;
+
+// An index appears whole or not at all, and replaces only what may be replaced.
+#[cfg(test)]
+mod publication;
+
+// Damaged files of an index are refused or answer, and never panic.
+#[cfg(test)]
+mod damaged_index;
+
+// The records are as docs/format.md says.
+#[cfg(test)]
+mod layout;

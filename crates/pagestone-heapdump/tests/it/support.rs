@@ -1,0 +1,116 @@
+//! What every test needs: a folder, a build, an open index, and the comparison with a dump.
+#![expect(unsafe_code, reason = "the one line that asserts the trusted directory")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use pagestone_heapdump::{BuildOptions, BuildReport, HeapIndex, ObjectKind, Rank, Result};
+use pagestone_storage::TrustedDir;
+use pagestone_testkit::hprof::{self, BasicType, DumpObject};
+use tempfile::TempDir;
+
+/// A folder in memory where there is one, so that thousands of syncs cost nothing.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap()
+}
+
+/// An index of some bytes, in a folder of its own.
+pub(crate) struct Built {
+    pub(crate) folder: TempDir,
+    pub(crate) report: BuildReport,
+    pub(crate) index: HeapIndex,
+}
+
+impl Built {
+    #[track_caller]
+    pub(crate) fn new(dump: &[u8]) -> Self {
+        Self::try_new(dump).unwrap()
+    }
+
+    pub(crate) fn try_new(dump: &[u8]) -> Result<Self> {
+        let folder = folder();
+        let path = folder.path().join("dump");
+        fs::write(&path, dump).unwrap();
+        let out = folder.path().join("index");
+        let built = BuildOptions::new().build(&path, &out);
+        if built.is_err() {
+            assert_eq!(names(folder.path()), ["dump"], "a failed build leaves nothing");
+        }
+        let report = built?;
+        let index = open(&out)?;
+        assert_eq!(index.summary(), &report.summary);
+        Ok(Self { folder, report, index })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("index")
+    }
+
+    /// Asserts that the index holds exactly these objects.
+    #[track_caller]
+    pub(crate) fn check_objects(&self, expected: &[DumpObject]) {
+        assert_eq!(self.index.summary().object_count, expected.len() as u64);
+        for object in expected {
+            self.check_object(object);
+        }
+    }
+
+    #[track_caller]
+    fn check_object(&self, expected: &DumpObject) {
+        let id = expected.id;
+        let found = self.index.object(id).unwrap().unwrap_or_else(|| panic!("no object {id:#x}"));
+        let (kind, class_id) = match expected.kind {
+            hprof::ObjectKind::Class => (ObjectKind::Class, id),
+            hprof::ObjectKind::Instance => (ObjectKind::Instance, expected.class_id),
+            hprof::ObjectKind::ObjectArray => (ObjectKind::ObjectArray, expected.class_id),
+            hprof::ObjectKind::PrimitiveArray(element) => {
+                assert_eq!(found.class_name, array_name(element), "{id:#x}");
+                (ObjectKind::PrimitiveArray, 0)
+            }
+        };
+        assert_eq!(
+            (found.id, found.kind, found.class_id, found.payload_len, found.value_offset),
+            (id, kind, class_id, expected.payload_len, expected.value_offset),
+            "{id:#x}"
+        );
+    }
+}
+
+/// The name of the class of arrays of a type.
+pub(crate) fn array_name(element: BasicType) -> String {
+    format!("{element:?}[]").to_lowercase()
+}
+
+pub(crate) fn open(path: &Path) -> Result<HeapIndex> {
+    // SAFETY: the tests change an index only while it is not open.
+    HeapIndex::open(&unsafe { TrustedDir::assert(path) })
+}
+
+/// Asks everything that can be asked; the answers may be errors.
+pub(crate) fn ask_all(index: &HeapIndex, ids: impl IntoIterator<Item = u64>) {
+    for rank in [Rank::Count, Rank::Bytes] {
+        for class in index.histogram(rank).into_iter().flatten() {
+            let named = index.classes_named(class.name);
+            assert!(named.is_err() || !named.unwrap().is_empty(), "{}", class.name);
+        }
+    }
+    for id in ids {
+        for id in [id, id.wrapping_add(1)] {
+            drop(index.object(id));
+            drop(index.class(id));
+        }
+    }
+}
+
+/// The names in a folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
