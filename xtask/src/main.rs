@@ -1,4 +1,4 @@
-//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench`.
+//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan`.
 //!
 //! Each task is one file; this one reads the command line and picks the task. A task answers
 //! whether the tree is fine, so that findings end with status 1 and broken tools with status 2.
@@ -14,6 +14,7 @@ mod tidy; // the rules of style.md that a program can check
 mod ci; // everything that has to hold before a commit
 mod unsafe_list; // the inventory of unsafe code
 mod bench; // benchmark suites: run in rounds, medians, table, JSON
+mod asan; // the storage tests under the address sanitizer
 mod workspace; // the files and manifests of the tree
 mod source; // one Rust file as code, comments and tokens
 
@@ -42,6 +43,8 @@ enum Command {
     Unsafe,
     /// Run a benchmark suite and print it against its baselines and targets.
     Bench(BenchArgs),
+    /// Run the tests of the crate with unsafe code under the address sanitizer, with nightly.
+    Asan,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +104,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Ci(args) => ci::run(&root, &args),
         Command::Unsafe => unsafe_list::run(&Workspace::read(root)?),
         Command::Bench(args) => bench::run(&root, &args),
+        Command::Asan => asan::run(&root),
     }
 }
 

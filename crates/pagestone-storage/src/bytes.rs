@@ -6,11 +6,13 @@ mod advice;
 mod file;
 mod map;
 mod memory;
+mod windowed;
 
 pub use advice::Advice;
 pub(crate) use file::FileBytes;
 pub(crate) use map::{Access, MapBytes, Range};
-pub(crate) use memory::MemoryBytes;
+pub(crate) use memory::{Appending, MemoryBytes};
+pub(crate) use windowed::{WindowedBytes, Windows};
 
 use crate::error::Result;
 
@@ -27,8 +29,19 @@ pub enum Backing {
     /// that another program cuts while it is mapped kills the process that touches the missing
     /// page (`SIGBUS`).
     Map,
+    /// Many mappings of one size (`Options::window_size`), added as the file grows: for
+    /// processes with little address space. No record straddles two. Otherwise as `Map`, but
+    /// that records of several windows are not one slice.
+    Windowed,
     /// Anonymous memory, gone with the storage: for scratch and tests.
     Memory,
+}
+
+impl Backing {
+    /// Whether the backing maps a file.
+    pub(crate) fn is_mapped(self) -> bool {
+        matches!(self, Self::Map | Self::Windowed)
+    }
 }
 
 /// The bytes of one file: a length, positioned reads and writes, a sync.
@@ -62,6 +75,11 @@ pub(crate) trait Bytes: fmt::Debug + Send + Sync {
 
     /// The mapping that shows the bytes, where there is one.
     fn range(&self) -> Option<&Range> {
+        None
+    }
+
+    /// The mappings that show the bytes, where there are many.
+    fn windows(&self) -> Option<&Windows> {
         None
     }
 

@@ -4,8 +4,9 @@
 use std::{path::Path, ptr::NonNull, sync::OnceLock};
 
 use crate::{
-    bytes::{Advice, Bytes},
+    bytes::{Advice, Bytes, Range},
     error::{Cause, Error, Result},
+    field::{Field, Kind, Value},
     published::Published,
 };
 
@@ -28,13 +29,25 @@ pub(crate) struct Core {
     published: Published,
     /// Bytes behind the last whole record when the file was opened.
     tail: u64,
-    /// The first byte of the mapping when records may be borrowed.
-    borrows: Option<Base>,
+    /// What records may be borrowed from.
+    borrows: Lender,
     poison: OnceLock<(&'static str, String)>,
 }
 
+/// The first byte of a mapping.
 #[derive(Debug, Clone, Copy)]
 struct Base(NonNull<u8>);
+
+/// What records may be borrowed from.
+#[derive(Debug, Clone, Copy)]
+enum Lender {
+    /// One mapping.
+    Base(Base),
+    /// The windows of `Core::bytes`.
+    Windows,
+    /// Nothing: they are copied.
+    None,
+}
 
 // SAFETY: the pointer is an address of a mapping that belongs to no thread; `Core` owns it.
 unsafe impl Send for Base {}
@@ -51,12 +64,23 @@ impl Core {
         let len = bytes.len()?;
         let size = record_size as u64;
         let borrows = match reads {
-            Reads::Borrow => bytes.range().map(|range| Base(range.base())),
-            Reads::Copy => None,
+            Reads::Borrow => match (bytes.range(), bytes.windows()) {
+                (Some(range), _) => Lender::Base(Base(range.base())),
+                (None, Some(_)) => Lender::Windows,
+                (None, None) => Lender::None,
+            },
+            Reads::Copy => Lender::None,
         };
-        let published = Published::new(len / size);
+        // The file may have grown since it was mapped.
+        let shown = bytes.range().map_or(len, |range| len.min(range.capacity()));
+        let published = Published::new(shown / size);
         let poison = OnceLock::new();
         Ok(Self { bytes, record_size, published, tail: len % size, borrows, poison })
+    }
+
+    /// Whether the first `len` bytes of the file can be shown.
+    pub(crate) fn shows(&self, len: u64) -> bool {
+        self.bytes.range().is_none_or(|range| len <= range.capacity())
     }
 
     pub(crate) fn bytes(&self) -> &dyn Bytes {
@@ -92,32 +116,69 @@ impl Core {
         index * self.record_size as u64
     }
 
+    /// Whether records may be borrowed.
+    pub(crate) fn borrows(&self) -> bool {
+        !matches!(self.borrows, Lender::None)
+    }
+
     /// Borrows a published record where that is allowed.
     #[inline]
     pub(crate) fn record(&self, index: u64) -> Option<&[u8]> {
-        let base = self.borrows?;
         if self.len() <= index {
             return None;
         }
-        // SAFETY: the record is published, so the file has its bytes, which nobody changes or
-        // cuts while `borrows` is set (`Reads::Borrow`).
-        Some(unsafe { base.slice(self.offset(index), self.record_size) })
+        match self.borrows {
+            // SAFETY: the record is published, so the file has its bytes, which nobody changes
+            // or cuts while there is a lender (`Reads::Borrow`).
+            Lender::Base(base) => Some(unsafe { base.slice(self.offset(index), self.record_size) }),
+            Lender::Windows => self.windowed(index, 1),
+            Lender::None => None,
+        }
+    }
+
+    /// Borrows `count` published records that lie in one window.
+    fn windowed(&self, index: u64, count: u64) -> Option<&[u8]> {
+        let (range, inside) = self.bytes.windows()?.at(self.offset(index))?;
+        let len = self.offset(count);
+        if range.capacity() < inside.checked_add(len)? {
+            return None;
+        }
+        // SAFETY: the records are published, so the file has their bytes, which nobody changes
+        // or cuts while there is a lender (`Reads::Borrow`).
+        Some(unsafe { range.slice(inside, usize::try_from(len).ok()?) })
     }
 
     /// Borrows published records where that is allowed; the range ends at the length or before.
     pub(crate) fn slice(&self, range: std::ops::Range<u64>) -> Option<&[u8]> {
-        let base = self.borrows?;
         let end = range.end.min(self.len());
         let start = range.start.min(end);
         let len = usize::try_from(self.offset(end - start)).ok()?;
-        // SAFETY: as in `record`.
-        Some(unsafe { base.slice(self.offset(start), len) })
+        match self.borrows {
+            // SAFETY: as in `record`.
+            Lender::Base(base) => Some(unsafe { base.slice(self.offset(start), len) }),
+            Lender::Windows if 0 < len => self.windowed(start, end - start),
+            Lender::Windows => Some(&[]),
+            Lender::None => None,
+        }
     }
 
     /// Copies bytes out of published records, from byte `skip` of record `index` on.
     #[inline]
     pub(crate) fn read(&self, index: u64, skip: usize, into: &mut [u8]) -> Result<()> {
         self.bytes.read_at(self.offset(index) + skip as u64, into)
+    }
+
+    /// Reads a field, which lies inside a record, of a published record.
+    pub(crate) fn field(&self, index: u64, field: Field) -> Result<Value<'static>> {
+        let (size, skip) = (field.size() as usize, field.offset() as usize);
+        if let Kind::Bytes(_) = field.kind() {
+            let mut bytes = vec![0; size];
+            self.read(index, skip, &mut bytes)?;
+            return Ok(Value::Bytes(bytes.into()));
+        }
+        let mut number = [0; 16];
+        self.read(index, skip, &mut number[..size])?;
+        Ok(field.decode(&number[..size])?.into_owned())
     }
 
     /// Errors unless `index` names a published record.
@@ -132,15 +193,31 @@ impl Core {
     }
 
     pub(crate) fn advise(&self, advice: Advice) -> Result<()> {
-        let Some(range) = self.bytes.range() else { return Ok(()) };
-        let len = self.offset(self.len());
-        range.advise(len, advice).map_err(|source| Error::io("advise", self.path(), source))
+        self.each_range(|range, len| range.advise(len, advice))
+            .map_err(|source| Error::io("advise", self.path(), source))
     }
 
     pub(crate) fn populate(&self) -> Result<()> {
-        let Some(range) = self.bytes.range() else { return Ok(()) };
-        let len = self.offset(self.len());
-        range.populate(len).map_err(|source| Error::io("populate", self.path(), source))
+        self.each_range(Range::populate)
+            .map_err(|source| Error::io("populate", self.path(), source))
+    }
+
+    /// Calls `visit` with each mapping and how many of its bytes are published.
+    fn each_range(
+        &self,
+        visit: impl Fn(&Range, u64) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let end = self.offset(self.len());
+        if let Some(range) = self.bytes.range() {
+            return visit(range, end);
+        }
+        let Some(windows) = self.bytes.windows() else { return Ok(()) };
+        let mut offset = 0;
+        while let Some((range, _)) = windows.at(offset).filter(|_| offset < end) {
+            visit(range, range.capacity().min(end - offset))?;
+            offset += range.capacity();
+        }
+        Ok(())
     }
 
     /// Errors after a failed sync, until the file is reopened.

@@ -31,6 +31,12 @@ pub enum ErrorKind {
     Locked,
     /// An earlier sync failed: what is on the device is unknown until the file is reopened.
     Poisoned,
+    /// The caller's progress hook asked to stop.
+    Cancelled,
+    /// Stored bytes contradict themselves or their checksum.
+    Corrupt,
+    /// An in-place sort began and never ended; the records may be doubled or lost.
+    InterruptedSort,
     /// The file, the file system or the machine does not offer what was asked for.
     Unsupported,
 }
@@ -65,6 +71,8 @@ pub(crate) enum Cause {
     Refused { kind: ErrorKind, path: PathBuf, what: String },
     #[error("{what}")]
     Argument { what: String },
+    #[error("cancelled after {done} of {total} records")]
+    Cancelled { done: u64, total: u64 },
     #[error("{}: an earlier {action} failed: {cause}; reopen the file", path.display())]
     Poisoned { path: PathBuf, action: &'static str, cause: String },
 }
@@ -87,6 +95,7 @@ impl Error {
             Cause::OutOfRange { .. } => ErrorKind::OutOfRange,
             Cause::Refused { kind, .. } => *kind,
             Cause::Argument { .. } => ErrorKind::InvalidArgument,
+            Cause::Cancelled { .. } => ErrorKind::Cancelled,
             Cause::Poisoned { .. } => ErrorKind::Poisoned,
         }
     }

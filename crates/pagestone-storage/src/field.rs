@@ -171,6 +171,46 @@ impl Field {
         self.ordered(raw)
     }
 
+    /// The part of the field that decides its order first: a field of at most 8 bytes.
+    pub(crate) const fn leading(self) -> Self {
+        let (offset, kind, order) = match (self.kind, self.order) {
+            (Kind::U128, ByteOrder::Little) => (self.offset + 8, Kind::U64, ByteOrder::Little),
+            (Kind::I128, ByteOrder::Little) => (self.offset + 8, Kind::I64, ByteOrder::Little),
+            (Kind::U128, ByteOrder::Big) => (self.offset, Kind::U64, ByteOrder::Big),
+            (Kind::I128, ByteOrder::Big) => (self.offset, Kind::I64, ByteOrder::Big),
+            (Kind::Bytes(1), _) => (self.offset, Kind::U8, ByteOrder::Big),
+            (Kind::Bytes(2), _) => (self.offset, Kind::U16, ByteOrder::Big),
+            (Kind::Bytes(4), _) => (self.offset, Kind::U32, ByteOrder::Big),
+            (Kind::Bytes(size), _) if 8 <= size => (self.offset, Kind::U64, ByteOrder::Big),
+            (kind, order) => (self.offset, kind, order),
+        };
+        Self { offset, kind, order }
+    }
+
+    /// Whether the image is the little-endian number itself.
+    pub(crate) const fn is_plain(self) -> bool {
+        matches!((self.kind, self.order), (Kind::U64, ByteOrder::Little))
+    }
+
+    /// The image of a number of `W` bytes, at most 8.
+    #[inline]
+    pub(crate) fn word<const W: usize>(self, bytes: [u8; W]) -> u64 {
+        let mut wide = [0; 8];
+        wide[..W].copy_from_slice(&bytes);
+        let raw = u64::from_le_bytes(wide);
+        let raw = match self.order {
+            ByteOrder::Little => raw,
+            ByteOrder::Big => raw.swap_bytes() >> (64 - 8 * W),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "the field has at most 8 bytes")]
+        let sign = self.kind.sign_bit() as u64;
+        if self.kind.is_float() && raw & sign != 0 {
+            !raw & (sign | (sign - 1))
+        } else {
+            raw ^ sign
+        }
+    }
+
     /// Maps raw bits to their place in the order of values.
     #[inline]
     fn ordered(self, raw: u128) -> u128 {
@@ -270,12 +310,23 @@ mod tests {
     fn check_order(field: Field, ascending: &[&[u8]]) {
         let images: Vec<u128> = ascending.iter().map(|bytes| field.image(bytes)).collect();
         assert!(images.is_sorted_by(|a, b| a < b), "{field}: {images:?}");
-        for (bytes, image) in ascending.iter().zip(images) {
+        for (bytes, &image) in ascending.iter().zip(&images) {
             let mut back = vec![0; bytes.len()];
             field.store(field.raw(image), &mut back);
             if !matches!(field.kind(), Kind::Bytes(_)) {
                 assert_eq!(&back, bytes, "{field}");
             }
+            let lead = field.leading();
+            let leading = lead
+                .image(&bytes[(lead.offset() - field.offset()) as usize..][..lead.size() as usize]);
+            let word = match lead.size() {
+                1 => lead.word::<1>([bytes[0]]),
+                2 => lead.word::<2>([bytes[0], bytes[1]]),
+                4 => lead.word::<4>(bytes[..4].try_into().unwrap()),
+                _ => u64::try_from(leading).unwrap(),
+            };
+            assert_eq!(u128::from(word), leading, "{field}");
+            assert_eq!(leading, image >> (8 * (field.size() - lead.size())), "{field}");
         }
     }
 

@@ -34,10 +34,24 @@ impl<'a, T: Record + ?Sized> Iter<'a, T> {
         Self { records, left, borrowed, borrowed_from, block: Vec::new(), block_from: 0 }
     }
 
+    /// Splits what is left in two halves, the second `None` when there is one record or none.
+    #[must_use]
+    pub fn split(self) -> (Self, Option<Self>) {
+        let Range { start, end } = self.left;
+        let middle = start + (end - start) / 2;
+        if middle == start {
+            return (self, None);
+        }
+        (Self::new(self.records, start..middle), Some(Self::new(self.records, middle..end)))
+    }
+
     fn read(&mut self, index: u64, end: End) -> Result<RecordRef<'a, T>> {
         let size = self.records.record_size();
         if let Some(bytes) = self.borrowed {
             return Ok(RecordRef::borrowed(nth(bytes, index - self.borrowed_from, size)));
+        }
+        if let Some(bytes) = self.records.core().record(index) {
+            return Ok(RecordRef::borrowed(bytes));
         }
         let in_block = self.block.len() as u64 / size as u64;
         if index < self.block_from || self.block_from + in_block <= index {
@@ -134,12 +148,7 @@ impl<'a, T: Record + ?Sized> FieldValues<'a, T> {
 
     fn value(field: Field, record: Result<RecordRef<'_, T>>) -> Result<Value<'static>> {
         let record = record?;
-        Ok(match field.decode(field.bytes(record.bytes()))? {
-            Value::Bytes(bytes) => Value::Bytes(bytes.into_owned().into()),
-            Value::Unsigned(value) => Value::Unsigned(value),
-            Value::Signed(value) => Value::Signed(value),
-            Value::Float(value) => Value::Float(value),
-        })
+        Ok(field.decode(field.bytes(record.bytes()))?.into_owned())
     }
 }
 

@@ -4,8 +4,12 @@
 mod storage; // the exclusive writer: append, set, swap, cut, sync
 mod records; // the reader: get, iterate, follow the writer
 mod iter; // records and fields in index order
+#[cfg(feature = "rayon")]
+mod parallel; // iteration on many threads
 mod search; // bounds, equal range, biased search
-mod sort; // a sorted copy that takes the storage's place
+mod sort; // in place or into a copy; radix, merge, larger than memory
+mod sidecar; // what is known beside the records: checksums, order, accelerator
+mod verify; // a read-only check of a storage
 mod record; // what a record is, and one that was read
 mod field; // offset, kind and byte order of a field; values and their order
 pub mod le; // little-endian numbers for record types
@@ -34,7 +38,9 @@ pub use crate::{
     record::{Record, RecordRef},
     records::Records,
     search::Bias,
-    sort::{Order, Sort},
+    sidecar::{Sidecar, SidecarOptions, SidecarStatus},
+    sort::{Order, SORT_MEMORY_MIN, Sort},
     storage::Storage,
     trust::{Location, TrustedDir},
+    verify::{DamagedBlock, Progress, Verification},
 };

@@ -5,14 +5,17 @@ use std::{path::Path, sync::Arc};
 use tracing::debug_span;
 
 use crate::{
-    bytes::{Access, Backing, Bytes, FileBytes, MapBytes, MemoryBytes},
+    bytes::{Access, Appending, Backing, Bytes, FileBytes, MapBytes, MemoryBytes, WindowedBytes},
     core::{Core, Reads},
     error::{Cause, Error, ErrorKind, Result},
     lock::{self, Held, Hold, WriterLock},
     record::Record,
     records::{Records, Source},
+    search::count::Simd,
+    sidecar::{Loaded, sidecar_path},
     storage::Storage,
     sys::{Opening, SysFile},
+    temporary,
     trust::Location,
 };
 
@@ -20,6 +23,9 @@ use crate::{
 pub const RECORD_SIZE_MAX: usize = 1 << 24;
 
 const RESERVE: u64 = 1 << 40;
+/// The alignment that every mapping has.
+const PAGE: usize = 4096;
+const WINDOW: u64 = 64 << 20;
 
 /// Whether published records of a storage may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -55,6 +61,9 @@ pub struct Options {
     mutability: Mutability,
     record_size: Option<usize>,
     reserve: u64,
+    window_size: u64,
+    accepts_interrupted_sort: bool,
+    searches_portably: bool,
 }
 
 impl Default for Options {
@@ -64,6 +73,9 @@ impl Default for Options {
             mutability: Mutability::default(),
             record_size: None,
             reserve: RESERVE,
+            window_size: WINDOW,
+            accepts_interrupted_sort: false,
+            searches_portably: false,
         }
     }
 }
@@ -99,6 +111,27 @@ impl Options {
     #[must_use]
     pub fn reserve(self, reserve: u64) -> Self {
         Self { reserve, ..self }
+    }
+
+    /// Sets the bytes of one mapping of [`Backing::Windowed`], 64 MiB by default; it is cut to
+    /// a whole number of records, at least one.
+    #[must_use]
+    pub fn window_size(self, window_size: u64) -> Self {
+        Self { window_size, ..self }
+    }
+
+    /// Searches without SIMD instructions even where the processor has them; the answers are the
+    /// same. For comparing.
+    #[must_use]
+    pub fn portable_search(self) -> Self {
+        Self { searches_portably: true, ..self }
+    }
+
+    /// Opens a storage even though an in-place sort of it never ended, which otherwise is an
+    /// `InterruptedSort` error: records may be there twice or not at all.
+    #[must_use]
+    pub fn accept_interrupted_sort(self) -> Self {
+        Self { accepts_interrupted_sort: true, ..self }
     }
 
     /// Creates an empty storage.
@@ -149,8 +182,8 @@ impl Options {
     ) -> Result<Records<T>> {
         let record_size = self.size_of::<T>()?;
         let reopen = Reopen { options: *self, location: location.into(), record_size };
-        let core = Arc::new(reopen.open()?);
-        Ok(Records::new(core, Source::Path(Arc::new(reopen))))
+        let opened = reopen.open()?;
+        Ok(Records::new(opened, Source::Path(Arc::new(reopen))))
     }
 
     /// Creates a storage without a file, gone when it is dropped.
@@ -161,16 +194,16 @@ impl Options {
     pub fn in_memory<T: Record + ?Sized>(&self) -> Result<Storage<T>> {
         let record_size = self.size_of::<T>()?;
         let core = self.memory_core(record_size)?;
-        Ok(Storage::new(core, None, *self))
+        Ok(Storage::new((core, Loaded::absent()), None, *self))
     }
 
     pub(crate) fn memory_core(&self, record_size: usize) -> Result<Core> {
-        let bytes = Box::new(MemoryBytes::new(self.reserve.min(RESERVE))?);
-        let reads = match self.mutability {
-            Mutability::AppendOnly => Reads::Borrow,
-            Mutability::InPlace => Reads::Copy,
+        let (reads, appending) = match self.mutability {
+            Mutability::AppendOnly => (Reads::Borrow, Appending::Bytes),
+            Mutability::InPlace => (Reads::Copy, Appending::Words),
         };
-        Core::new(bytes, record_size, reads)
+        let bytes = MemoryBytes::new(self.reserve.min(RESERVE), appending)?;
+        Core::new(Box::new(bytes), record_size, reads)
     }
 
     pub(crate) fn is_append_only(&self) -> bool {
@@ -187,12 +220,15 @@ impl Options {
         location.check()?;
         if self.backing == Backing::Memory {
             let core = self.memory_core(record_size)?;
-            return Ok(Storage::new(core, None, *self));
+            return Ok(Storage::new((core, Loaded::absent()), None, *self));
         }
         let writer_lock = WriterLock::take(location.path())?;
+        temporary::remove_left_over(location.path())?;
+        temporary::remove_left_over(&sidecar_path(location.path()))?;
         let file = SysFile::open(location.path(), opening)?;
         let core = self.writer_core(file, location, record_size)?;
-        Ok(Storage::new(core, Some((writer_lock, location.clone())), *self))
+        let loaded = self.load(&core)?;
+        Ok(Storage::new((core, loaded), Some((writer_lock, location.clone())), *self))
     }
 
     /// Takes `file`, which lies at `location`, as the storage's file.
@@ -202,19 +238,40 @@ impl Options {
         location: &Location,
         record_size: usize,
     ) -> Result<Core> {
+        let held = self.hold(&file)?;
         let in_place = self.mutability == Mutability::InPlace;
-        let mapped = self.backing == Backing::Map;
-        let held = match (in_place, mapped) {
-            (true, _) => lock::hold(&file, Hold::Exclusive)?,
-            (false, true) => lock::hold(&file, Hold::Shared)?,
-            (false, false) => Held::Unsupported,
-        };
+        let mapped = self.backing.is_mapped();
         if in_place && mapped && !file.is_allocated()? {
             // A store into a hole of a full disk would be a signal; here it is an error.
             file.allocate(0, file.len()?)?;
         }
         let may_borrow = !in_place && location.is_trusted() && held == Held::Yes;
         self.core(file, record_size, (may_borrow, Access::Write))
+    }
+
+    /// Takes the writer's lock on the data file; once more does no harm.
+    pub(crate) fn hold(&self, file: &SysFile) -> Result<Held> {
+        match (self.mutability, self.backing.is_mapped()) {
+            (Mutability::InPlace, _) => lock::hold(file, Hold::Exclusive),
+            (Mutability::AppendOnly, true) => lock::hold(file, Hold::Shared),
+            (Mutability::AppendOnly, false) => Ok(Held::Unsupported),
+        }
+    }
+
+    pub(crate) fn simd(&self) -> Simd {
+        if self.searches_portably { Simd::Portable } else { Simd::detect() }
+    }
+
+    /// Looks for the sidecar of an opened file.
+    fn load(&self, core: &Core) -> Result<Loaded> {
+        match Loaded::of(core, self.simd()) {
+            Err(error)
+                if error.kind() == ErrorKind::InterruptedSort && self.accepts_interrupted_sort =>
+            {
+                Ok(Loaded::unusable(error))
+            }
+            loaded => loaded,
+        }
     }
 
     fn core(
@@ -226,6 +283,10 @@ impl Options {
         let reads = if may_borrow { Reads::Borrow } else { Reads::Copy };
         let bytes: Box<dyn Bytes> = match self.backing {
             Backing::Map => Box::new(MapBytes::new(file, self.reserve, access)?),
+            Backing::Windowed => {
+                let sizes = (self.window_size, record_size);
+                Box::new(WindowedBytes::new(file, sizes, access)?)
+            }
             _ => Box::new(FileBytes::new(file)),
         };
         Core::new(bytes, record_size, reads)
@@ -245,6 +306,10 @@ impl Options {
                 return Err(Error::argument("[u8] records need Options::record_size"));
             }
         };
+        if PAGE < T::ALIGN {
+            let what = format!("records of alignment {}, mappings have {PAGE}", T::ALIGN);
+            return Err(Error::argument(what));
+        }
         if (1..=RECORD_SIZE_MAX).contains(&size) {
             return Ok(size);
         }
@@ -261,7 +326,7 @@ pub(crate) struct Reopen {
 }
 
 impl Reopen {
-    fn open(&self) -> Result<Core> {
+    fn open(&self) -> Result<(Arc<Core>, Arc<Loaded>)> {
         let path = self.location.path();
         let _span = debug_span!("open", path = %path.display(), read_only = true).entered();
         self.location.check()?;
@@ -269,30 +334,36 @@ impl Reopen {
             return Err(Error::refused(ErrorKind::Unsupported, path, "memory has no file to open"));
         }
         let file = SysFile::open(path, Opening::Read)?;
-        let mapped = self.options.backing == Backing::Map;
+        let mapped = self.options.backing.is_mapped();
         let held = if mapped { lock::hold(&file, Hold::Shared)? } else { Held::Unsupported };
         let may_borrow = self.location.is_trusted() && held == Held::Yes;
-        self.options.core(file, self.record_size, (may_borrow, Access::Read))
+        let core = self.options.core(file, self.record_size, (may_borrow, Access::Read))?;
+        let loaded = self.options.load(&core)?;
+        Ok((Arc::new(core), Arc::new(loaded)))
     }
 
     /// Follows the file that `core` shows: returns it with its newest length, or the file that
     /// has taken its place.
-    pub(crate) fn refresh(&self, core: &Arc<Core>) -> Result<Option<Arc<Core>>> {
+    pub(crate) fn refresh(&self, core: &Arc<Core>) -> Result<Option<(Arc<Core>, Arc<Loaded>)>> {
         let Some(file) = core.bytes().file() else { return Ok(None) };
         if !crate::sys::names(self.location.path(), file.identity()?) {
-            return Ok(Some(Arc::new(self.open()?)));
+            return Ok(Some(self.open()?));
         }
         let found = core.bytes().len()?;
         let expected = core.offset(core.len());
         if found < expected {
             return Err(truncated(core.path(), expected, found));
         }
+        if !core.shows(found) {
+            // It has outgrown the address range that was reserved here.
+            return Ok(Some(self.open()?));
+        }
         let count = found / self.record_size as u64;
         if count == core.len() {
             return Ok(None);
         }
         core.publish(count);
-        Ok(Some(Arc::clone(core)))
+        Ok(Some((Arc::clone(core), Arc::new(self.options.load(core)?))))
     }
 }
 

@@ -28,6 +28,10 @@ pub trait Record: sealed::Sealed + 'static {
     #[doc(hidden)]
     const SIZE: Option<usize>;
 
+    /// The alignment of a record.
+    #[doc(hidden)]
+    const ALIGN: usize;
+
     /// Bytes of a record as a record.
     #[doc(hidden)]
     fn view(bytes: &[u8]) -> &Self;
@@ -35,6 +39,10 @@ pub trait Record: sealed::Sealed + 'static {
     /// A record as bytes.
     #[doc(hidden)]
     fn bytes(&self) -> &[u8];
+
+    /// Looks at bytes, aligned or not, as a record.
+    #[doc(hidden)]
+    fn with<R>(bytes: &[u8], look: impl FnOnce(&Self) -> R) -> R;
 
     /// A record of `size` bytes that `fill` has filled.
     #[doc(hidden)]
@@ -46,6 +54,7 @@ impl<T: Pod + fmt::Debug> Record for T {
     type Owned = T;
 
     const SIZE: Option<usize> = Some(size_of::<T>());
+    const ALIGN: usize = align_of::<T>();
 
     #[inline]
     fn view(bytes: &[u8]) -> &Self {
@@ -54,6 +63,14 @@ impl<T: Pod + fmt::Debug> Record for T {
 
     fn bytes(&self) -> &[u8] {
         bytemuck::bytes_of(self)
+    }
+
+    #[inline]
+    fn with<R>(bytes: &[u8], look: impl FnOnce(&Self) -> R) -> R {
+        match bytemuck::try_from_bytes(bytes) {
+            Ok(record) => look(record),
+            Err(_) => look(&bytemuck::pod_read_unaligned(bytes)),
+        }
     }
 
     #[inline]
@@ -69,6 +86,7 @@ impl Record for [u8] {
     type Owned = Box<[u8]>;
 
     const SIZE: Option<usize> = None;
+    const ALIGN: usize = 1;
 
     #[inline]
     fn view(bytes: &[u8]) -> &Self {
@@ -77,6 +95,10 @@ impl Record for [u8] {
 
     fn bytes(&self) -> &[u8] {
         self
+    }
+
+    fn with<R>(bytes: &[u8], look: impl FnOnce(&Self) -> R) -> R {
+        look(bytes)
     }
 
     fn read(size: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Box<[u8]>> {

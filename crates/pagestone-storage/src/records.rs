@@ -16,6 +16,7 @@ use crate::{
     iter::{FieldValues, Iter},
     options::Reopen,
     record::{Record, RecordRef},
+    sidecar::{Loaded, SidecarStatus},
 };
 
 /// A reader of fixed-size records.
@@ -30,6 +31,7 @@ use crate::{
 /// for copies of `[u8]` records.
 pub struct Records<T: Record + ?Sized = [u8]> {
     core: Arc<Core>,
+    loaded: Arc<Loaded>,
     source: Source,
     record: PhantomData<fn(&T)>,
 }
@@ -45,25 +47,45 @@ pub(crate) enum Source {
 
 /// The file that a storage has open, replaced when a sorted copy takes its place.
 #[derive(Debug, Default)]
-pub(crate) struct Current(Mutex<Weak<Core>>);
+pub(crate) struct Current(Mutex<(Weak<Core>, Weak<Loaded>)>);
 
 impl Current {
-    pub(crate) fn set(&self, core: &Arc<Core>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(core);
+    pub(crate) fn set(&self, core: &Arc<Core>, loaded: &Arc<Loaded>) {
+        let newest = (Arc::downgrade(core), Arc::downgrade(loaded));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = newest;
     }
 
-    fn get(&self) -> Option<Arc<Core>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    fn get(&self) -> Option<(Arc<Core>, Arc<Loaded>)> {
+        let newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((newest.0.upgrade()?, newest.1.upgrade()?))
     }
 }
 
 impl<T: Record + ?Sized> Records<T> {
-    pub(crate) fn new(core: Arc<Core>, source: Source) -> Self {
-        Self { core, source, record: PhantomData }
+    pub(crate) fn new((core, loaded): (Arc<Core>, Arc<Loaded>), source: Source) -> Self {
+        Self { core, loaded, source, record: PhantomData }
+    }
+
+    pub(crate) fn loaded(&self) -> &Arc<Loaded> {
+        &self.loaded
+    }
+
+    /// Returns what the sidecar `NAME.meta` said when the storage was opened or refreshed.
+    #[must_use]
+    pub fn sidecar(&self) -> &SidecarStatus {
+        self.loaded.status()
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// Returns how many searches the sidecar's accelerator led astray; they were answered
+    /// without it. More than 0: it is not of these records, and `write_sidecar` makes a better
+    /// one.
+    #[must_use]
+    pub fn accelerator_misses(&self) -> u64 {
+        self.loaded.miss_count()
     }
 
     /// Returns the number of records.
@@ -132,14 +154,7 @@ impl<T: Record + ?Sized> Records<T> {
     pub fn field(&self, index: u64, field: Field) -> Result<Value<'static>> {
         field.check(self.record_size())?;
         self.core.check(index)?;
-        let mut bytes = vec![0; field.size() as usize];
-        self.core.read(index, field.offset() as usize, &mut bytes)?;
-        match field.decode(&bytes)? {
-            Value::Unsigned(value) => Ok(Value::Unsigned(value)),
-            Value::Signed(value) => Ok(Value::Signed(value)),
-            Value::Float(value) => Ok(Value::Float(value)),
-            Value::Bytes(_) => Ok(Value::Bytes(bytes.into())),
-        }
+        self.core.field(index, field)
     }
 
     /// Returns the bytes of all records as one slice, where they may be borrowed.
@@ -204,14 +219,11 @@ impl<T: Record + ?Sized> Records<T> {
             Source::Storage(current) => current.get(),
             Source::Path(reopen) => reopen.refresh(&self.core)?,
         };
-        match newest {
-            Some(core) if !Arc::ptr_eq(&core, &self.core) => {
-                self.core = core;
-                Ok(true)
-            }
-            Some(_) => Ok(matches!(self.source, Source::Path(_))),
-            None => Ok(false),
-        }
+        let Some((core, loaded)) = newest else { return Ok(false) };
+        let is_other = !Arc::ptr_eq(&core, &self.core);
+        (self.core, self.loaded) = (core, loaded);
+        // A path is looked up again only to find more records or other ones.
+        Ok(is_other || matches!(self.source, Source::Path(_)))
     }
 
     /// How many records `len` bytes are.
@@ -252,7 +264,8 @@ impl<T: bytemuck::Pod + fmt::Debug> Records<T> {
 
 impl<T: Record + ?Sized> Clone for Records<T> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.core), self.source.clone())
+        let opened = (Arc::clone(&self.core), Arc::clone(&self.loaded));
+        Self::new(opened, self.source.clone())
     }
 }
 

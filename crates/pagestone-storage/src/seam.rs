@@ -30,6 +30,8 @@ pub enum Call {
     SyncDirectory,
     /// `rename`.
     Rename,
+    /// `unlink`.
+    Remove,
     /// `mmap`.
     Map,
     /// `flock`.
@@ -64,6 +66,7 @@ mod watching {
     #[derive(Debug, Clone, Copy, Default)]
     pub struct Plan {
         fail: Option<(u64, io::ErrorKind)>,
+        lasts: Lasts,
         only: Option<Call>,
     }
 
@@ -71,13 +74,19 @@ mod watching {
         /// Fails no call.
         #[must_use]
         pub const fn record() -> Self {
-            Self { fail: None, only: None }
+            Self { fail: None, lasts: Lasts::Once, only: None }
         }
 
         /// Fails the `nth` call, counted from 0, and no other.
         #[must_use]
         pub const fn fail(nth: u64, kind: io::ErrorKind) -> Self {
-            Self { fail: Some((nth, kind)), only: None }
+            Self { fail: Some((nth, kind)), lasts: Lasts::Once, only: None }
+        }
+
+        /// Fails the `nth` call, counted from 0, and every later one.
+        #[must_use]
+        pub const fn fail_from(nth: u64, kind: io::ErrorKind) -> Self {
+            Self { fail: Some((nth, kind)), lasts: Lasts::ForGood, only: None }
         }
 
         /// Counts calls of one kind only.
@@ -85,6 +94,14 @@ mod watching {
         pub const fn only(self, call: Call) -> Self {
             Self { only: Some(call), ..self }
         }
+    }
+
+    /// How long a planned failure lasts.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    enum Lasts {
+        #[default]
+        Once,
+        ForGood,
     }
 
     /// One thing that a storage did.
@@ -134,7 +151,9 @@ mod watching {
             let nth = trace.calls;
             trace.calls += 1;
             match plan.fail {
-                Some((planned, kind)) if planned == nth => {
+                Some((planned, kind))
+                    if planned == nth || planned < nth && plan.lasts == Lasts::ForGood =>
+                {
                     trace.failed = true;
                     Err(io::Error::new(kind, format!("planned failure of call {nth}, {call:?}")))
                 }

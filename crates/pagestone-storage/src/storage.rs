@@ -1,6 +1,8 @@
 //! The exclusive writer of a storage.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{cmp::Ordering, fmt, ops::Deref, sync::Arc};
+
+use tracing::trace_span;
 
 use crate::{
     core::Core,
@@ -10,6 +12,7 @@ use crate::{
     options::Options,
     record::Record,
     records::{Current, Records, Source},
+    sidecar::{Loaded, SidecarOptions, SidecarStatus, build},
     sort::{Order, Sort},
     sys,
     trust::Location,
@@ -39,20 +42,41 @@ pub struct Storage<T: Record + ?Sized = [u8]> {
     tail: u64,
     /// Whether the directory is known to name the file after a power loss.
     named: bool,
+    /// What the records are sorted by, as far as this storage knows.
+    order: Vec<Field>,
 }
 
 impl<T: Record + ?Sized> Storage<T> {
-    pub(crate) fn new(core: Core, home: Option<(WriterLock, Location)>, options: Options) -> Self {
+    pub(crate) fn new(
+        (core, loaded): (Core, Loaded),
+        home: Option<(WriterLock, Location)>,
+        options: Options,
+    ) -> Self {
         let current = Arc::new(Current::default());
-        let core = Arc::new(core);
-        current.set(&core);
+        let (core, loaded) = (Arc::new(core), Arc::new(loaded));
+        current.set(&core, &loaded);
         let tail = core.tail();
-        let records = Records::new(core, Source::Storage(Arc::clone(&current)));
-        Self { records, current, home, options, tail, named: false }
+        let order = match loaded.status() {
+            SidecarStatus::Usable(sidecar) if sidecar.record_count == core.len() => {
+                sidecar.sorted_by.clone()
+            }
+            _ => Vec::new(),
+        };
+        let records = Records::new((core, loaded), Source::Storage(Arc::clone(&current)));
+        Self { records, current, home, options, tail, named: false, order }
     }
 
-    fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         self.records.core()
+    }
+
+    /// Whether a reader of this storage is alive.
+    pub(crate) fn is_read(&self) -> bool {
+        1 < Arc::strong_count(self.records.core())
+    }
+
+    pub(crate) fn set_order(&mut self, order: &[Field]) {
+        self.order = order.to_vec();
     }
 
     pub(crate) fn options(&self) -> Options {
@@ -65,10 +89,46 @@ impl<T: Record + ?Sized> Storage<T> {
 
     /// Takes a sorted file as the storage's own.
     pub(crate) fn replace(&mut self, core: Core) {
-        let core = Arc::new(core);
-        self.current.set(&core);
-        self.records = Records::new(core, Source::Storage(Arc::clone(&self.current)));
+        self.set_opened(Arc::new(core), Loaded::absent());
         self.tail = 0;
+    }
+
+    fn set_opened(&mut self, core: Arc<Core>, loaded: Loaded) {
+        let loaded = Arc::new(loaded);
+        self.current.set(&core, &loaded);
+        self.records = Records::new((core, loaded), Source::Storage(Arc::clone(&self.current)));
+    }
+
+    /// Goes on without the sidecar that was there.
+    pub(crate) fn forget_sidecar(&mut self) {
+        self.set_opened(Arc::clone(self.core()), Loaded::absent());
+    }
+
+    /// Goes on without a sidecar that may still be there.
+    pub(crate) fn doubt_sidecar(&mut self, why: &Error) {
+        self.set_opened(Arc::clone(self.core()), Loaded::unusable(why));
+    }
+
+    /// Writes the sidecar `NAME.meta` anew: count, order, and what `options` ask for.
+    ///
+    /// It is written beside the old one, synced, and put in its place by a rename. The first
+    /// change in place removes it, durably; appends leave it, and are not covered by it. The
+    /// order that it names is that of the last sort, where nothing has changed since.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` when the field to accelerate does not lie inside a record;
+    /// `Unsupported` in memory; `OutOfSpace`; `Io`; `Poisoned`. The old sidecar stays then.
+    pub fn write_sidecar(&mut self, options: SidecarOptions) -> Result<()> {
+        self.core().check_poison()?;
+        let written = build::write(self.core(), options, &self.order);
+        // After an error too: the new one may be in place, and the first change must remove it.
+        let (loaded, read) = match Loaded::of(self.core(), self.options.simd()) {
+            Ok(loaded) => (loaded, Ok(())),
+            Err(error) => (Loaded::unusable(&error), Err(error)),
+        };
+        self.set_opened(Arc::clone(self.core()), loaded);
+        written.and(read)
     }
 
     /// Returns a reader that follows this storage.
@@ -104,8 +164,16 @@ impl<T: Record + ?Sized> Storage<T> {
         if count == 0 {
             return Ok(first);
         }
-        core.bytes().write_at(core.offset(first), bytes)?;
+        let _span =
+            trace_span!("grow", path = %core.path().display(), from = first, count).entered();
+        let end = core.offset(first);
+        if let Err(error) = core.bytes().write_at(end, bytes) {
+            // Should cutting what the write left have failed too, the next change cuts it.
+            self.tail = core.bytes().len().map_or(1, |len| len.saturating_sub(end));
+            return Err(error);
+        }
         core.publish(first + count);
+        self.order.clear();
         Ok(first)
     }
 
@@ -222,20 +290,37 @@ impl<T: Record + ?Sized> Storage<T> {
         if self.len() <= len {
             return Ok(());
         }
-        if 1 < Arc::strong_count(self.records.core()) {
+        if self.is_read() {
             let what = "a reader of this storage is alive, so it cannot be cut";
             return Err(Error::refused(ErrorKind::Locked, self.path(), what));
         }
         let core = self.core();
-        core.publish(len);
+        // First the file: a cut that failed leaves a storage whose length is that of its file.
         core.bytes().truncate(core.offset(len))?;
+        core.publish(len);
         self.tail = 0;
         Ok(())
     }
 
     /// Starts a sort by a field or a composite key; [`Sort::run`] does it.
     pub fn sort_by(&mut self, order: impl Into<Order>) -> Sort<'_, T> {
-        Sort::new(self, order.into())
+        Sort::by_fields(self, order.into())
+    }
+
+    /// Starts a sort by what a function makes of each record; it is called for every comparison.
+    pub fn sort_by_key<'s, K: Ord>(
+        &'s mut self,
+        key: impl Fn(&T) -> K + Send + Sync + 's,
+    ) -> Sort<'s, T> {
+        Sort::by_comparator(self, move |left, right| key(left).cmp(&key(right)))
+    }
+
+    /// Starts a sort by a comparator. One that contradicts itself leaves some order, or panics.
+    pub fn sort_with<'s>(
+        &'s mut self,
+        compare: impl Fn(&T, &T) -> Ordering + Send + Sync + 's,
+    ) -> Sort<'s, T> {
+        Sort::by_comparator(self, compare)
     }
 
     /// Hands all bytes to the operating system. Every change has done that when it returns, so
@@ -292,7 +377,14 @@ impl<T: Record + ?Sized> Storage<T> {
             let what = "opened append-only, its records do not change";
             return Err(Error::refused(ErrorKind::ReadOnly, self.path(), what));
         }
-        self.cut_tail()
+        self.cut_tail()?;
+        self.order.clear();
+        if *self.sidecar() != SidecarStatus::Absent {
+            // Before the records change: a sidecar must never call good what it did not see.
+            build::remove(self.core())?;
+            self.forget_sidecar();
+        }
+        Ok(())
     }
 
     /// Cuts what a killed writer left of a record, before the first change.

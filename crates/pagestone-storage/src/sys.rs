@@ -196,6 +196,15 @@ pub(crate) fn sync_parent(path: &Path) -> Result<()> {
         .map_err(|source| Error::io("sync directory", parent, source))
 }
 
+/// Removes a file; returns whether it was there.
+pub(crate) fn remove(path: &Path) -> Result<bool> {
+    match seam::call(Call::Remove).and_then(|()| std::fs::remove_file(path)) {
+        Ok(()) => Ok(true),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::io("remove", path, source)),
+    }
+}
+
 /// Whether `path` still names the file with this identity.
 pub(crate) fn names(path: &Path, identity: (u64, u64)) -> bool {
     std::fs::symlink_metadata(path)

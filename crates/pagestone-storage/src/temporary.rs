@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     sys::{self, Opening, SysFile},
 };
 
@@ -21,11 +21,22 @@ pub(crate) struct Temporary {
 #[derive(Debug)]
 struct Armed(Option<PathBuf>);
 
+/// What a temporary is for; decides its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Role {
+    /// It shall take the storage's place: `.NAME.new`.
+    Successor,
+    /// Parts of an external sort: `.NAME.part0`.
+    Parts,
+    /// What such parts are merged into, if there are many: `.NAME.part1`.
+    MergedParts,
+}
+
 impl Temporary {
-    /// Creates the empty temporary of the storage at `path`.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
-        let temporary = temporary_path(path);
-        remove_left_over(path)?;
+    /// Creates an empty temporary of the storage at `path`.
+    pub(crate) fn create(path: &Path, role: Role) -> Result<Self> {
+        let temporary = temporary_path(path, role);
+        sys::remove(&temporary)?;
         let file = SysFile::open(&temporary, Opening::Create)?;
         Ok(Self { file, armed: Armed(Some(temporary)) })
     }
@@ -44,20 +55,21 @@ impl Temporary {
 
 /// Removes what a killed writer of the storage at `path` left; the caller holds its lock.
 pub(crate) fn remove_left_over(path: &Path) -> Result<()> {
-    let temporary = temporary_path(path);
-    match std::fs::remove_file(&temporary) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", &temporary, source))
-        }
-        _ => Ok(()),
+    for role in [Role::Successor, Role::Parts, Role::MergedParts] {
+        sys::remove(&temporary_path(path, role))?;
     }
+    Ok(())
 }
 
-fn temporary_path(path: &Path) -> PathBuf {
+fn temporary_path(path: &Path, role: Role) -> PathBuf {
     let name = path.file_name().unwrap_or_default();
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);
-    temporary.push(".new");
+    temporary.push(match role {
+        Role::Successor => ".new",
+        Role::Parts => ".part0",
+        Role::MergedParts => ".part1",
+    });
     path.with_file_name(temporary)
 }
 

@@ -77,6 +77,18 @@ pub(crate) unsafe fn store(to: *mut u8, bytes: &[u8]) {
     }
 }
 
+/// Copies `bytes` to `to`, touching no byte beside them.
+///
+/// # Safety
+///
+/// `to..to + bytes.len()` is mapped for writing, and nobody else looks at or stores to it.
+pub(crate) unsafe fn fill(to: *mut u8, bytes: &[u8]) {
+    seam::store(to as usize, bytes);
+    // SAFETY: the destination is mapped and ours alone, says the contract, so it does not overlap
+    // `bytes`.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
+}
+
 /// Stores bytes into an aligned, mapped word, from its byte `skip` on.
 ///
 /// # Safety

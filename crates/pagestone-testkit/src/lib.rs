@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod child; // a test that runs again in a process of its own
 #[cfg(feature = "sim")]
 pub mod faults; // every system call of a scenario failed in turn
 pub mod hprof; // small hand-made and big generated Java heap dumps

@@ -23,7 +23,7 @@ use crate::{
 ///   can exist; see `Core::borrows`.
 #[derive(Debug)]
 pub(crate) struct Range {
-    owner: MmapRaw,
+    _owner: MmapRaw,
     base: NonNull<u8>,
     capacity: u64,
 }
@@ -44,7 +44,7 @@ impl Range {
     fn new(owner: MmapRaw) -> Self {
         let base = NonNull::new(owner.as_mut_ptr()).unwrap_or(NonNull::dangling());
         let capacity = owner.len() as u64;
-        Self { owner, base, capacity }
+        Self { _owner: owner, base, capacity }
     }
 
     /// Maps `file`, at least `needed` bytes of it and `reserve` where the system allows it.
@@ -71,6 +71,27 @@ impl Range {
                 Err(source) => return Err(Error::io("map", file.path(), source)),
             }
         }
+    }
+
+    /// Maps `len` bytes of `file` from `offset` on, which may lie past its end.
+    pub(super) fn window(
+        file: &SysFile,
+        offset: u64,
+        (len, access): (u64, Access),
+    ) -> Result<Self> {
+        let mapped = seam::call(Call::Map).and_then(|()| {
+            let mut options = MmapOptions::new();
+            options.offset(offset).len(usize::try_from(len).unwrap_or(usize::MAX & !0xffff));
+            match access {
+                Access::Read => options.map_raw_read_only(file.file()),
+                Access::Write => options.map_raw(file.file()),
+            }
+        });
+        let range = Self::new(mapped.map_err(|source| Error::io("map", file.path(), source))?);
+        if access == Access::Write {
+            range.stay_out_of_children();
+        }
+        Ok(range)
     }
 
     /// Reserves anonymous zeroed memory.
@@ -104,8 +125,8 @@ impl Range {
     /// Copies bytes below the file's length (M2) out, by words.
     pub(crate) fn copy_out(&self, offset: u64, into: &mut [u8]) {
         let from = self.at(offset, into.len());
-        // SAFETY: `at` checked that the bytes lie inside the range, which starts and ends at
-        // page borders, so the overlapping words do too; M1 keeps them mapped.
+        // SAFETY: `at` checked that the bytes lie inside the range; whole pages are mapped, so
+        // the overlapping words are too; M1 keeps them mapped.
         unsafe { words::load(from, into) }
     }
 
@@ -115,6 +136,28 @@ impl Range {
         // SAFETY: as in `copy_out`; only the one writer stores, through a writable mapping, and
         // M3 says that no borrow of these bytes exists.
         unsafe { words::store(to, bytes) }
+    }
+
+    /// Copies bytes to where nobody looks yet; only the one writer calls this.
+    pub(super) fn fill(&self, offset: u64, bytes: &[u8]) {
+        let to = self.at(offset, bytes.len());
+        // SAFETY: `at` checked that the bytes lie inside the range, M1 keeps it mapped; they are
+        // behind all that was published, so nobody else looks at or stores to them.
+        unsafe { words::fill(to, bytes) }
+    }
+
+    /// Borrows bytes.
+    ///
+    /// # Safety
+    ///
+    /// The bytes lie below the file's length (M2), and nobody changes or cuts them while the
+    /// slice lives (M3).
+    #[inline]
+    pub(crate) unsafe fn slice(&self, offset: u64, len: usize) -> &[u8] {
+        let from = self.at(offset, len);
+        // SAFETY: `at` checked the extent, M1 keeps it mapped for `&self`, the caller promised
+        // that the bytes do not change.
+        unsafe { std::slice::from_raw_parts(from, len) }
     }
 
     /// Borrows bytes to change them.
@@ -155,10 +198,10 @@ impl Range {
 
     /// Passes a hint about the first `len` bytes on; whether it is taken is the system's choice.
     pub(crate) fn advise(&self, len: u64, advice: Advice) -> std::io::Result<()> {
-        let Ok(len) = usize::try_from(len.min(self.capacity)) else { return Ok(()) };
         if len == 0 || cfg!(miri) {
             return Ok(());
         }
+        let (page, len) = self.pages(len);
         let advice = match advice {
             Advice::Normal => rustix::mm::Advice::Normal,
             Advice::Random => rustix::mm::Advice::Random,
@@ -166,32 +209,34 @@ impl Range {
             Advice::WillNeed => rustix::mm::Advice::WillNeed,
         };
         // SAFETY: the extent lies inside the range; none of these hints changes its bytes.
-        unsafe { rustix::mm::madvise(self.base.as_ptr().cast(), len, advice) }?;
+        unsafe { rustix::mm::madvise(page, len, advice) }?;
         Ok(())
     }
 
     /// Makes the first `len` bytes present; pages that cannot be read are an error, no signal.
     pub(crate) fn populate(&self, len: u64) -> std::io::Result<()> {
-        let Ok(len) = usize::try_from(len.min(self.capacity)) else { return Ok(()) };
         if len == 0 || cfg!(miri) {
             return Ok(());
         }
+        let (page, len) = self.pages(len);
         let advice = rustix::mm::Advice::LinuxPopulateRead;
         // SAFETY: the extent lies inside the range; reading pages in changes nothing.
-        unsafe { rustix::mm::madvise(self.base.as_ptr().cast(), len, advice) }?;
+        unsafe { rustix::mm::madvise(page, len, advice) }?;
         Ok(())
+    }
+
+    /// The page of the first byte, and how far the first `len` bytes reach from there.
+    fn pages(&self, len: u64) -> (*mut std::ffi::c_void, usize) {
+        let skip = self.base.as_ptr() as usize % rustix::param::page_size();
+        let page = self.base.as_ptr().wrapping_sub(skip).cast();
+        (page, usize::try_from(len.min(self.capacity)).unwrap_or(0) + skip)
     }
 
     /// Keeps the mapping out of forked children, whose stores nobody would order.
     fn stay_out_of_children(&self) {
+        let (page, len) = self.pages(self.capacity);
         // SAFETY: the range is ours alone.
-        let done = unsafe {
-            rustix::mm::madvise(
-                self.base.as_ptr().cast(),
-                self.owner.len(),
-                rustix::mm::Advice::LinuxDontFork,
-            )
-        };
+        let done = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxDontFork) };
         // Where the hint is unknown a child sees the pages, as it would without us.
         done.ok();
     }

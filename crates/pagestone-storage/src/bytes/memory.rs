@@ -13,12 +13,23 @@ use crate::error::{Cause, Result};
 pub(crate) struct MemoryBytes {
     range: Range,
     len: AtomicU64,
+    appending: Appending,
+}
+
+/// How bytes behind the last record are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appending {
+    /// By whole words, whose other bytes stay: readers copy by words too.
+    Words,
+    /// Byte by byte: readers hold slices of all that was published, next to which not even an
+    /// unchanged byte may be stored.
+    Bytes,
 }
 
 impl MemoryBytes {
     /// Reserves up to `reserve` bytes of address range; memory is used as it is written.
-    pub(crate) fn new(reserve: u64) -> Result<Self> {
-        Ok(Self { range: Range::anonymous(reserve)?, len: AtomicU64::new(0) })
+    pub(crate) fn new(reserve: u64, appending: Appending) -> Result<Self> {
+        Ok(Self { range: Range::anonymous(reserve)?, len: AtomicU64::new(0), appending })
     }
 }
 
@@ -44,7 +55,10 @@ impl Bytes for MemoryBytes {
                 Cause::Reserve { path: self.path().to_path_buf(), wanted: end, reserved }.into()
             );
         }
-        self.range.copy_in(offset, bytes);
+        match self.appending {
+            Appending::Words => self.range.copy_in(offset, bytes),
+            Appending::Bytes => self.range.fill(offset, bytes),
+        }
         self.len.fetch_max(end, Ordering::Relaxed);
         Ok(())
     }

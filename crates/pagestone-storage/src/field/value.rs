@@ -23,6 +23,19 @@ pub enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
+impl Value<'_> {
+    /// The same value with bytes of its own; allocates for bytes alone.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Unsigned(value) => Value::Unsigned(value),
+            Self::Signed(value) => Value::Signed(value),
+            Self::Float(value) => Value::Float(value),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
+        }
+    }
+}
+
 macro_rules! from_numbers {
     ($($variant:ident($wide:ty): $($native:ty)*;)*) => {$($(
         impl From<$native> for Value<'_> {
@@ -87,6 +100,12 @@ impl Target {
 
     const fn before(image: u128) -> Self {
         Self { lower: Some(image), upper: Some(image) }
+    }
+
+    /// The image of the value where the field, of at most 8 bytes, can have it.
+    pub(crate) fn exact_word(self) -> Option<u64> {
+        let word = u64::try_from(self.lower?).ok()?;
+        (self.lower != self.upper).then_some(word)
     }
 
     const ABOVE_ALL: Self = Self { lower: None, upper: None };

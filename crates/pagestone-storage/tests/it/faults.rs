@@ -3,7 +3,7 @@
 use std::io;
 
 use pagestone_storage::{
-    Backing::{self, File, Map},
+    Backing::{self, File, Map, Windowed},
     ErrorKind, Field, Kind, Storage,
     seam::{Call, Plan, watch},
 };
@@ -42,7 +42,7 @@ fn each_call(
 
 #[rstest]
 fn append(
-    #[values(File, Map)] backing: Backing,
+    #[values(File, Map, Windowed)] backing: Backing,
     #[values(io::ErrorKind::StorageFull, io::ErrorKind::Other)] kind: io::ErrorKind,
 ) {
     let work = |storage: &mut Storage<Pair>| {
@@ -60,7 +60,7 @@ fn append(
 
 #[rstest]
 fn sort(
-    #[values(File, Map)] backing: Backing,
+    #[values(File, Map, Windowed)] backing: Backing,
     #[values(io::ErrorKind::StorageFull, io::ErrorKind::Other)] kind: io::ErrorKind,
 ) {
     each_call(
@@ -74,7 +74,7 @@ fn sort(
 }
 
 #[rstest]
-fn a_failed_sync_poisons(#[values(File, Map)] backing: Backing) {
+fn a_failed_sync_poisons(#[values(File, Map, Windowed)] backing: Backing) {
     for call in [Call::Sync, Call::SyncDirectory] {
         let dir = Dir::new();
         let mut storage: Storage<Pair> = options(backing).create(dir.file("a")).unwrap();
@@ -103,7 +103,7 @@ fn a_failed_sync_poisons(#[values(File, Map)] backing: Backing) {
 }
 
 #[rstest]
-fn opening(#[values(File, Map)] backing: Backing) {
+fn opening(#[values(File, Map, Windowed)] backing: Backing) {
     let dir = Dir::new();
     options(backing).create::<Pair>(dir.file("a")).unwrap().append(&[pair(1, 0)]).unwrap();
     for nth in 0.. {
@@ -134,4 +134,27 @@ fn every_change_in_place_is_seen_at_the_seam() {
         })
         .collect();
     assert_eq!(stores, [bytemuck::bytes_of(&pair(7, 8)).to_vec()]);
+}
+
+#[rstest]
+fn what_a_failed_write_left_is_cut_although_cutting_failed(
+    #[values(File, Map, Windowed)] backing: Backing,
+) {
+    let dir = Dir::new();
+    let mut storage: Storage<Pair> = options(backing).create(dir.file("a")).unwrap();
+    storage.append(&[pair(1, 0)]).unwrap();
+    // The write that fails has written 30 bytes, and the device gives no second chance.
+    let half = [0xee; 30];
+    std::os::unix::fs::FileExt::write_all_at(&open(&dir), &half, 12).unwrap();
+    let plan = Plan::fail_from(0, io::ErrorKind::Other);
+    let (appended, trace) = watch(plan, || storage.append(&[pair(2, 0); 5]));
+    assert!(trace.failed && appended.is_err());
+    storage.append(&[pair(3, 0)]).unwrap();
+    drop(storage);
+    let reopened: Storage<Pair> = options(backing).open(dir.file("a")).unwrap();
+    assert_eq!((keys(reopened.iter()), reopened.partial_tail()), (vec![1, 3], 0));
+}
+
+fn open(dir: &Dir) -> std::fs::File {
+    std::fs::OpenOptions::new().write(true).open(dir.path("a")).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Readers that opened the file themselves and follow its writer.
 
 use pagestone_storage::{
-    Backing::{self, File, Map},
+    Backing::{self, File, Map, Windowed},
     ErrorKind, Field, Kind, Mutability, Records, Storage,
 };
 use rstest::rstest;
@@ -10,8 +10,8 @@ use crate::support::{Dir, Pair, keys, options, pair};
 
 #[rstest]
 fn a_reader_follows_appends_and_sorted_copies(
-    #[values(File, Map)] writing: Backing,
-    #[values(File, Map)] reading: Backing,
+    #[values(File, Map, Windowed)] writing: Backing,
+    #[values(File, Map, Windowed)] reading: Backing,
 ) {
     let dir = Dir::new();
     let writing = options(writing).mutability(Mutability::AppendOnly);
@@ -35,7 +35,7 @@ fn a_reader_follows_appends_and_sorted_copies(
 }
 
 #[rstest]
-fn a_file_that_somebody_cut_is_noticed(#[values(File, Map)] backing: Backing) {
+fn a_file_that_somebody_cut_is_noticed(#[values(File, Map, Windowed)] backing: Backing) {
     let dir = Dir::new();
     let options = options(backing).mutability(Mutability::AppendOnly);
     let mut storage: Storage<Pair> = options.create(dir.file("a")).unwrap();

@@ -1,8 +1,11 @@
 //! Random operations on a storage and on a `Vec`, compared after each.
 
+use std::{cmp::Ordering, ops::ControlFlow};
+
 use pagestone_storage::{
-    Backing::{self, File, Map, Memory},
-    Field, Kind, Storage,
+    Backing::{self, File, Map, Memory, Windowed},
+    Bias, Field, Kind, Mutability, Records, SORT_MEMORY_MIN, SidecarOptions, SidecarStatus,
+    Storage,
 };
 use proptest::{collection::vec, prelude::*};
 use rstest::rstest;
@@ -10,6 +13,7 @@ use rstest::rstest;
 use crate::support::{Dir, Pair, options, pair};
 
 const KEY: Field = Field::new(0, Kind::U64);
+const PLACE: Field = Field::new(8, Kind::U32);
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -18,8 +22,59 @@ enum Op {
     Swap(usize, usize),
     SwapRanges(usize, usize, usize),
     Truncate(usize),
-    Sort,
+    SetField(usize, u32),
+    Sort(Sorting),
+    WriteSidecar(Contents),
     Reopen,
+    Follow(Vec<u64>),
+}
+
+/// How a sort is done; all stable, so that the model knows the outcome.
+#[derive(Debug, Clone, Copy)]
+struct Sorting {
+    by: By,
+    place: Where,
+    threads: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Key,
+    Place,
+    Both,
+    Function,
+    Comparator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Copy,
+    Budget,
+    InPlace,
+}
+
+/// What a sidecar holds.
+#[derive(Debug, Clone, Copy)]
+enum Contents {
+    Nothing,
+    Checksums,
+    Everything,
+}
+
+fn sorting() -> impl Strategy<Value = Sorting> {
+    let by = prop_oneof![
+        3 => Just(By::Key),
+        1 => Just(By::Place),
+        1 => Just(By::Both),
+        1 => Just(By::Function),
+        1 => Just(By::Comparator),
+    ];
+    let place = prop_oneof![Just(Where::Copy), Just(Where::Budget), Just(Where::InPlace)];
+    (by, place, 1usize..3).prop_map(|(by, place, threads)| Sorting { by, place, threads })
+}
+
+fn contents() -> impl Strategy<Value = Contents> {
+    prop_oneof![Just(Contents::Nothing), Just(Contents::Checksums), Just(Contents::Everything)]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -29,8 +84,11 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<usize>(), any::<usize>()).prop_map(|(left, right)| Op::Swap(left, right)),
         2 => (0usize..60, 0usize..60, 0usize..20).prop_map(|(a, b, n)| Op::SwapRanges(a, b, n)),
         1 => (0usize..80).prop_map(Op::Truncate),
-        1 => Just(Op::Sort),
+        1 => (any::<usize>(), any::<u32>()).prop_map(|(index, place)| Op::SetField(index, place)),
+        3 => sorting().prop_map(Op::Sort),
+        2 => contents().prop_map(Op::WriteSidecar),
         1 => Just(Op::Reopen),
+        1 => vec(0u64..50, 0..40).prop_map(Op::Follow),
     ]
 }
 
@@ -73,18 +131,18 @@ impl Run {
                 storage.truncate(*to as u64).unwrap();
                 self.model.truncate(*to);
             }
-            Op::Sort => {
-                storage.sort_by(KEY).run().unwrap();
-                // Equal keys come out in any order: take the storage's, once it is a permutation.
-                let sorted: Vec<Pair> = storage.iter().map(|record| *record.unwrap()).collect();
-                let whole = |pair: &Pair| (pair.key.get(), pair.place.get());
-                let (mut left, mut right) = (sorted.clone(), self.model.clone());
-                left.sort_by_key(whole);
-                right.sort_by_key(whole);
-                assert_eq!(left, right);
-                assert!(sorted.is_sorted_by_key(|pair| pair.key.get()));
-                self.model = sorted;
+            Op::SetField(index, place) if 0 < len => {
+                storage.set_field((index % len) as u64, PLACE, *place).unwrap();
+                self.model[index % len].place = (*place).into();
             }
+            Op::Sort(sorting) => {
+                sort(storage, *sorting);
+                self.model.sort_by(|left, right| sorting.by.compare(left, right));
+            }
+            Op::WriteSidecar(contents) if self.backing != Memory => {
+                storage.write_sidecar(contents.options()).unwrap();
+            }
+            Op::Follow(keys) if self.backing != Memory => self.follow(keys),
             Op::Reopen if self.backing != Memory => {
                 self.storage.take().unwrap().close().unwrap();
                 self.storage = Some(options(self.backing).open(self.dir.file("a")).unwrap());
@@ -93,8 +151,27 @@ impl Run {
         }
     }
 
+    /// Appends what a reader that opened the file itself finds after a refresh.
+    fn follow(&mut self, keys: &[u64]) {
+        drop(self.storage.take());
+        let options = options(self.backing).mutability(Mutability::AppendOnly);
+        let mut storage: Storage<Pair> = options.open(self.dir.file("a")).unwrap();
+        let mut reader: Records<Pair> = options.open_read_only(self.dir.file("a")).unwrap();
+        check_reads(&reader, &self.model);
+        let pairs: Vec<Pair> = keys.iter().map(|&key| pair(key, 5)).collect();
+        storage.append(&pairs).unwrap();
+        check_reads(&reader, &self.model);
+        assert_eq!(reader.refresh().unwrap(), !pairs.is_empty());
+        self.model.extend(pairs);
+        check_reads(&reader, &self.model);
+        drop((storage, reader));
+        self.storage =
+            Some(options.mutability(Mutability::InPlace).open(self.dir.file("a")).unwrap());
+    }
+
     fn compare(&self) {
         let storage = self.storage.as_ref().unwrap();
+        check_reads(storage, &self.model);
         let found: Vec<Pair> = storage.iter().map(|record| *record.unwrap()).collect();
         assert_eq!(found, self.model);
         for (index, pair) in self.model.iter().enumerate() {
@@ -104,8 +181,72 @@ impl Run {
     }
 }
 
+impl By {
+    fn compare(self, left: &Pair, right: &Pair) -> Ordering {
+        let (key, place) =
+            (left.key.get().cmp(&right.key.get()), left.place.get().cmp(&right.place.get()));
+        match self {
+            Self::Key => key,
+            Self::Place => place,
+            Self::Both => place.then(key),
+            Self::Function => (left.key.get() % 7).cmp(&(right.key.get() % 7)),
+            Self::Comparator => key.reverse(),
+        }
+    }
+}
+
+fn sort(storage: &mut Storage<Pair>, Sorting { by, place, threads }: Sorting) {
+    let sort = match by {
+        By::Key => storage.sort_by(KEY),
+        By::Place => storage.sort_by(PLACE),
+        By::Both => storage.sort_by([PLACE, KEY]),
+        By::Function => storage.sort_by_key(|pair| pair.key.get() % 7),
+        By::Comparator => storage.sort_with(|left, right| right.key.get().cmp(&left.key.get())),
+    };
+    let sort = sort.stable().threads(threads);
+    match place {
+        Where::Copy => sort.run().unwrap(),
+        Where::Budget => sort.memory(SORT_MEMORY_MIN).run().unwrap(),
+        Where::InPlace => sort.in_place().run().unwrap(),
+    }
+}
+
+impl Contents {
+    fn options(self) -> SidecarOptions {
+        match self {
+            Self::Nothing => SidecarOptions::new(),
+            Self::Checksums => SidecarOptions::new().checksums(),
+            Self::Everything => SidecarOptions::new().checksums().accelerate(KEY).fingerprint(9),
+        }
+    }
+}
+
+/// Compares records and, where they are sorted, searches with those of the model.
+fn check_reads(records: &Records<Pair>, model: &[Pair]) {
+    let found: Vec<Pair> = records.iter().map(|record| *record.unwrap()).collect();
+    assert_eq!(found, model);
+    // No sidecar ever contradicts the records that it lies beside.
+    let is_unusable = matches!(records.sidecar(), SidecarStatus::Unusable(_));
+    assert!(!is_unusable, "{:?}", records.sidecar());
+    assert!(records.verify(|_| ControlFlow::Continue(())).unwrap().is_clean());
+    if !model.is_sorted_by_key(|pair| pair.key.get()) {
+        return;
+    }
+    let probes: Vec<u64> = (0..51).step_by(5).chain([u64::MAX]).collect();
+    let mut many = vec![None; probes.len()];
+    records.get_many(KEY, &probes, &mut many).unwrap();
+    for (&probe, many) in probes.iter().zip(many) {
+        let lower = model.partition_point(|pair| pair.key.get() < probe) as u64;
+        let upper = model.partition_point(|pair| pair.key.get() <= probe) as u64;
+        assert_eq!(records.equal_range(KEY, probe).unwrap(), lower..upper);
+        let exact = (lower < upper).then_some(lower);
+        assert_eq!(many, exact);
+        assert_eq!(records.binary_search(KEY, probe, Bias::Exact).unwrap(), exact);
+    }
+}
+
 #[rstest]
-fn a_storage_is_a_vec(#[values(File, Map, Memory)] backing: Backing) {
+fn a_storage_is_a_vec(#[values(File, Map, Windowed, Memory)] backing: Backing) {
     run_all(backing);
 }
 
@@ -113,7 +254,7 @@ fn a_storage_is_a_vec(#[values(File, Map, Memory)] backing: Backing) {
 fn run_all(backing: Backing) {
     let config = ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() };
     proptest!(config, |(ops in vec(op(), 1..25))| {
-        let dir = Dir::new();
+        let dir = Dir::fast();
         let storage = options(backing).create(dir.file("a")).unwrap();
         let mut run = Run { backing, dir, storage: Some(storage), model: Vec::new() };
         for op in &ops {

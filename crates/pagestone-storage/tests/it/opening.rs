@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use pagestone_storage::{
-    Backing::{self, File, Map},
+    Backing::{self, File, Map, Windowed},
     ErrorKind, Mutability, Options, RECORD_SIZE_MAX, Records, Storage, TrustedDir,
 };
 use rstest::rstest;
@@ -19,7 +19,9 @@ fn check<T: std::fmt::Debug>(result: pagestone_storage::Result<T>, kind: ErrorKi
 }
 
 #[rstest]
-fn create_wants_nothing_there_and_open_wants_a_file(#[values(File, Map)] backing: Backing) {
+fn create_wants_nothing_there_and_open_wants_a_file(
+    #[values(File, Map, Windowed)] backing: Backing,
+) {
     let dir = Dir::new();
     let options = options(backing);
     check(options.open::<Pair>(dir.file("a")), ErrorKind::NotFound, "open");
@@ -35,7 +37,7 @@ fn create_wants_nothing_there_and_open_wants_a_file(#[values(File, Map)] backing
 }
 
 #[rstest]
-fn a_second_writer_is_refused_by_name(#[values(File, Map)] backing: Backing) {
+fn a_second_writer_is_refused_by_name(#[values(File, Map, Windowed)] backing: Backing) {
     let dir = Dir::new();
     let first: Storage<Pair> = options(backing).create(dir.file("pairs.rec")).unwrap();
     check(options(backing).open::<Pair>(dir.file("pairs.rec")), ErrorKind::Locked, "pairs.rec");
@@ -60,7 +62,7 @@ fn a_mapped_reader_and_changes_in_place_exclude_each_other() {
 
 #[rstest]
 fn a_partial_tail_is_reported_and_kept_until_the_first_change(
-    #[values(File, Map)] backing: Backing,
+    #[values(File, Map, Windowed)] backing: Backing,
 ) {
     let dir = Dir::new();
     let mut bytes = bytemuck::bytes_of(&[pair(1, 1), pair(2, 2)]).to_vec();
@@ -96,7 +98,7 @@ fn sizes_that_make_no_sense_are_refused() {
 }
 
 #[rstest]
-fn what_is_no_regular_file_is_refused(#[values(File, Map)] backing: Backing) {
+fn what_is_no_regular_file_is_refused(#[values(File, Map, Windowed)] backing: Backing) {
     let dir = Dir::new();
     let fifo = Command::new("mkfifo").arg(dir.path("fifo")).status().unwrap();
     assert!(fifo.success());
@@ -111,7 +113,7 @@ fn what_is_no_regular_file_is_refused(#[values(File, Map)] backing: Backing) {
 }
 
 #[rstest]
-fn a_medium_that_cannot_be_written_is_read(#[values(File, Map)] backing: Backing) {
+fn a_medium_that_cannot_be_written_is_read(#[values(File, Map, Windowed)] backing: Backing) {
     let dir = Dir::new();
     options(backing).create::<Pair>(dir.file("a")).unwrap().append(&[pair(4, 4)]).unwrap();
     fs::remove_file(dir.path("a.lock")).unwrap();

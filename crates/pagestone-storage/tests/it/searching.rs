@@ -1,7 +1,7 @@
 //! Bounds and biased searches against a plain slice.
 
 use pagestone_storage::{
-    Backing::{self, File, Map, Memory},
+    Backing::{self, File, Map, Memory, Windowed},
     Bias, ErrorKind, Field, Kind, Storage, Value,
 };
 use rstest::rstest;
@@ -23,7 +23,7 @@ fn stored(backing: Backing, field: Field, values: &[Value<'_>]) -> (Dir, Storage
 
 #[rstest]
 fn bounds_of_all_integer_kinds(
-    #[values(File, Map, Memory)] backing: Backing,
+    #[values(File, Map, Windowed, Memory)] backing: Backing,
     #[values(
         "u8@0", "u16be@0", "u32le@0", "u64be@0", "u128le@0", "i8@0", "i16le@0", "i32be@0",
         "i64le@0", "i128be@0"
@@ -48,7 +48,7 @@ fn bounds_of_all_integer_kinds(
 }
 
 #[rstest]
-fn the_bias_chooses_when_nothing_is_equal(#[values(File, Map, Memory)] backing: Backing) {
+fn the_bias_chooses_when_nothing_is_equal(#[values(File, Map, Windowed, Memory)] backing: Backing) {
     let field = Field::new(0, Kind::U16);
     let (_dir, storage) = stored(backing, field, &[5, 5, 9, 9, 9, 20].map(Value::from));
     let find = |value: i32, bias| storage.binary_search(field, value, bias).unwrap();
@@ -102,7 +102,7 @@ fn nearest_is_by_distance_at_the_ends_of_a_kind(#[values(File, Memory)] backing:
 }
 
 #[rstest]
-fn an_empty_storage_answers(#[values(File, Map, Memory)] backing: Backing) {
+fn an_empty_storage_answers(#[values(File, Map, Windowed, Memory)] backing: Backing) {
     let field = Field::new(0, Kind::U64);
     let (_dir, storage) = stored(backing, field, &[]);
     assert_eq!(storage.equal_range(field, 5).unwrap(), 0..0);

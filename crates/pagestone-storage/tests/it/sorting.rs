@@ -1,7 +1,7 @@
 //! Sorted copies: their order, their place, and what is left of them.
 
 use pagestone_storage::{
-    Backing::{self, File, Map, Memory},
+    Backing::{self, File, Map, Memory, Windowed},
     ErrorKind, Field, Kind, Storage,
 };
 use rstest::rstest;
@@ -11,7 +11,7 @@ use crate::support::{Dir, Pair, empty, keys, options, pair};
 const KEY: Field = Field::new(0, Kind::U64);
 
 #[rstest]
-fn a_sorted_copy_takes_the_place(#[values(File, Map, Memory)] backing: Backing) {
+fn a_sorted_copy_takes_the_place(#[values(File, Map, Windowed, Memory)] backing: Backing) {
     let (dir, mut storage) = empty(backing, pagestone_storage::Mutability::default());
     storage.sort_by(KEY).run().unwrap();
     assert!(storage.is_empty());
@@ -42,7 +42,7 @@ fn a_sorted_copy_takes_the_place(#[values(File, Map, Memory)] backing: Backing) 
 
 #[rstest]
 fn every_record_size_is_sorted(
-    #[values(Map, Memory)] backing: Backing,
+    #[values(Map, Windowed, Memory)] backing: Backing,
     #[values(1, 2, 3, 8, 9, 16, 17, 24, 40, 64, 100)] size: usize,
     #[values("u8@0", "bytes17@0")] field: &str,
 ) {

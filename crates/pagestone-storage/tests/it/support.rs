@@ -24,6 +24,12 @@ impl Dir {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// One in memory where there is such a place: for tests that sync a thousand times.
+    pub(crate) fn fast() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self { dir: dir.unwrap() }
+    }
+
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
@@ -43,7 +49,7 @@ impl Dir {
 
 pub(crate) fn options(backing: Backing) -> Options {
     // A small range, so that many tests at once fit the address space of small machines.
-    Options::new().backing(backing).reserve(1 << 30)
+    Options::new().backing(backing).reserve(1 << 30).window_size(64 << 10)
 }
 
 /// An empty storage in a directory that lives as long as it does.
@@ -57,4 +63,35 @@ pub(crate) fn keys<'a>(
     iter: impl Iterator<Item = pagestone_storage::Result<pagestone_storage::RecordRef<'a, Pair>>>,
 ) -> Vec<u64> {
     iter.map(|record| record.unwrap().key.get()).collect()
+}
+
+/// The names of what lies in the directory, sorted.
+pub(crate) fn names(dir: &Dir) -> Vec<String> {
+    let entries = std::fs::read_dir(dir.path("")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A number that looks random and is the same for the same seed (splitmix64).
+pub(crate) fn mix(seed: u64) -> u64 {
+    let mut word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
+}
+
+/// A record whose bytes show whether it is whole: the place is made from the key.
+pub(crate) fn checked_pair(key: u64) -> Pair {
+    pair(key, u32::try_from(mix(key) >> 32).unwrap())
+}
+
+/// Whether a record made by [`checked_pair`] is what was written.
+pub(crate) fn is_whole(pair: &Pair) -> bool {
+    *pair == checked_pair(pair.key.get())
+}
+
+pub(crate) fn pairs(storage: &pagestone_storage::Records<Pair>) -> Vec<Pair> {
+    storage.iter().map(|record| *record.unwrap()).collect()
 }

@@ -1,0 +1,164 @@
+//! Where a sort takes place: in a copy that is published, in memory, or where the records lie.
+#![expect(unsafe_code, reason = "sorts inside mappings that nobody else looks at")]
+
+use std::sync::Arc;
+
+use super::{Job, external, too_large};
+use crate::{
+    bytes::{Access, Range},
+    core::Core,
+    error::{Error, ErrorKind, Result},
+    record::Record,
+    seam,
+    sidecar::build,
+    storage::Storage,
+    sys::SysFile,
+    temporary::{Role, Temporary},
+};
+
+/// How many bytes are copied at once.
+const BLOCK: usize = 1 << 20;
+
+/// Half of the machine's memory: what is larger is sorted in parts.
+pub(super) fn default_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    let total = info.totalram.saturating_mul(u64::from(info.mem_unit));
+    (total / 2).max(super::SORT_MEMORY_MIN)
+}
+
+/// Sorts a copy and puts it in the storage's place.
+pub(super) fn copied<T: Record + ?Sized>(storage: &mut Storage<T>, job: &Job<'_>) -> Result<()> {
+    let Some(location) = storage.location().cloned() else {
+        let core = storage.options().memory_core(storage.record_size())?;
+        let len =
+            copy(storage.records().core(), |offset, block| core.bytes().write_at(offset, block))?;
+        if let Some(range) = core.bytes().range() {
+            sort_range(range, (len, storage.record_size()), job)?;
+        }
+        core.publish(storage.len());
+        storage.replace(core);
+        return Ok(());
+    };
+    let core = Arc::clone(storage.records().core());
+    let temporary = Temporary::create(location.path(), Role::Successor)?;
+    if job.memory < core.offset(core.len()) {
+        external::sort(&core, (&temporary.file, location.path()), job)?;
+    } else {
+        let file = &temporary.file;
+        let len = copy(&core, |offset, block| file.write_at(offset, block))?;
+        sort_file(file, (len, core.record_size()), job)?;
+    }
+    temporary.file.sync()?;
+    // Before it has the name: a reader that maps it at once must not get there first.
+    storage.options().hold(&temporary.file)?;
+    // What the sidecar says is not so of the sorted file.
+    build::remove(&core)?;
+    let sorted = temporary
+        .publish(location.path())
+        .and_then(|file| storage.options().writer_core(file, &location, core.record_size()));
+    match sorted {
+        Ok(sorted) => {
+            storage.replace(sorted);
+            Ok(())
+        }
+        Err(error) => {
+            // The path may name the sorted file by now: what were appended to the old one would
+            // be lost.
+            core.poison("sort", &error);
+            Err(error)
+        }
+    }
+}
+
+/// Sorts the storage's own file or memory.
+pub(super) fn in_place<T: Record + ?Sized>(storage: &mut Storage<T>, job: &Job<'_>) -> Result<()> {
+    storage.check_in_place()?;
+    if storage.is_read() {
+        let what = "a reader of this storage is alive, so it cannot be sorted in place";
+        return Err(Error::refused(ErrorKind::Locked, storage.path(), what));
+    }
+    let core = Arc::clone(storage.core());
+    let len = usize::try_from(core.offset(core.len())).map_err(|_| too_large(&core))?;
+    let Some(file) = core.bytes().file() else {
+        return core
+            .bytes()
+            .range()
+            .map_or(Ok(()), |range| sort_range(range, (len, core.record_size()), job));
+    };
+    // Before the mark: a full disk finds a storage that is as it was.
+    file.allocate(0, core.offset(core.len()))?;
+    let mark = Mark::set(&core)?;
+    storage.forget_sidecar();
+    let sorted = sort_file(file, (len, core.record_size()), job);
+    // Cancelled or not, all records are there: the mark has done its work once they are synced.
+    storage.sync()?;
+    if let Err(error) = mark.remove() {
+        // The first change in place tries again; until then the next open finds the mark.
+        storage.doubt_sidecar(&error);
+        return Err(error);
+    }
+    sorted
+}
+
+/// The word in the sidecar that an in-place sort has begun.
+struct Mark<'c> {
+    core: &'c Core,
+}
+
+impl<'c> Mark<'c> {
+    fn set(core: &'c Core) -> Result<Self> {
+        let set = build::mark_sorting(core);
+        if set.is_err() {
+            // No record has moved, so a mark that is there all the same would say too much. One
+            // that cannot be removed costs an error at the next open, no record.
+            build::remove(core).ok();
+        }
+        set.map(|()| Self { core })
+    }
+
+    fn remove(self) -> Result<()> {
+        build::remove(self.core)
+    }
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        // A panic of a comparator or of the hook leaves all records there, in some order.
+        if std::thread::panicking() && self.core.bytes().sync().is_ok() {
+            build::remove(self.core).ok();
+        }
+    }
+}
+
+/// Sorts the first `len` bytes of a file that nobody else looks at.
+fn sort_file(file: &SysFile, (len, size): (usize, usize), job: &Job<'_>) -> Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    let range = Range::of_file(file, len as u64, (0, Access::Write))?;
+    sort_range(&range, (len, size), job)
+}
+
+fn sort_range(range: &Range, (len, size): (usize, usize), job: &Job<'_>) -> Result<()> {
+    // SAFETY: the callers made the mapping of `len` bytes that no reader or writer but they
+    // look at: a fresh copy, or a storage without readers behind its exclusive lock.
+    let records = unsafe { range.slice_mut(0, len) };
+    let sorted = job.sort(records, size, &|done, total| (done, total));
+    seam::store(records.as_ptr() as usize, records);
+    sorted
+}
+
+/// Copies all records of `core`, block by block; returns their bytes.
+fn copy(core: &Core, mut write: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<usize> {
+    let len = core.offset(core.len());
+    let all = usize::try_from(len).map_err(|_| too_large(core))?;
+    let mut block = vec![0; BLOCK.min(all)];
+    let mut done = 0;
+    while done < len {
+        let step = usize::try_from(len - done).unwrap_or(BLOCK).min(BLOCK);
+        core.bytes().read_at(done, &mut block[..step])?;
+        write(done, &block[..step])?;
+        done += step as u64;
+    }
+    Ok(all)
+}

@@ -1,0 +1,203 @@
+//! Searches with an accelerator against a scan of the values, for every kind of field.
+
+use std::cmp::Ordering;
+
+use pagestone_storage::{
+    Backing::{self, File, Map, Windowed},
+    Bias, Field, Kind, Location, Mutability, Records, SidecarOptions, SidecarStatus, Storage,
+    Value,
+};
+use rstest::rstest;
+
+use crate::support::{Dir, mix, options};
+
+/// The order of two values of one field, said a second time.
+pub(crate) fn compare(left: &Value<'_>, right: &Value<'_>) -> Ordering {
+    match (left, right) {
+        (Value::Unsigned(left), Value::Unsigned(right)) => left.cmp(right),
+        (Value::Signed(left), Value::Signed(right)) => left.cmp(right),
+        (Value::Float(left), Value::Float(right)) => left.total_cmp(right),
+        (Value::Bytes(left), Value::Bytes(right)) => left.cmp(right),
+        _ => unreachable!("one field has one kind"),
+    }
+}
+
+/// Writes records with these field bytes, sorts and accelerates them, and compares every search
+/// of a reader with a scan.
+#[track_caller]
+fn check(backing: Backing, field: Field, contents: &[Vec<u8>]) {
+    let dir = Dir::fast();
+    let size = (field.offset() + field.size()) as usize + 3;
+    let options = options(backing).mutability(Mutability::AppendOnly).record_size(size);
+    let locations: [Location; 2] = [dir.file("a"), dir.path("b").into()];
+    for location in locations {
+        let mut storage: Storage = options.create(location.clone()).unwrap();
+        let mut bytes = vec![0x77; size * contents.len()];
+        for (record, content) in bytes.chunks_exact_mut(size).zip(contents) {
+            record[field.offset() as usize..][..content.len()].copy_from_slice(content);
+        }
+        storage.append(&bytes).unwrap();
+        storage.sort_by(field).run().unwrap();
+        storage.write_sidecar(SidecarOptions::new().accelerate(field)).unwrap();
+        storage.close().unwrap();
+        let reader: Records = options.open_read_only(location).unwrap();
+        let SidecarStatus::Usable(sidecar) = reader.sidecar() else { unreachable!("{field}") };
+        assert_eq!(sidecar.accelerated.is_some(), !contents.is_empty());
+        check_searches(&reader, field, contents);
+        assert_eq!(reader.accelerator_misses(), 0, "{field}");
+    }
+}
+
+#[track_caller]
+fn check_searches(reader: &Records, field: Field, contents: &[Vec<u8>]) {
+    let mut sorted: Vec<Value<'_>> =
+        contents.iter().map(|bytes| field.decode(bytes).unwrap()).collect();
+    sorted.sort_by(compare);
+    let size = field.size() as usize;
+    let zeros = [vec![0; size], vec![0xff; size], vec![0x80; size], vec![0x7f; size]];
+    let noise = (0..20).map(|seed| content(field, seed));
+    let probes: Vec<Vec<u8>> =
+        contents.iter().step_by(37).take(60).cloned().chain(zeros).chain(noise).collect();
+    let probes: Vec<Value<'_>> = probes.iter().map(|bytes| field.decode(bytes).unwrap()).collect();
+    let mut exact = Vec::new();
+    for probe in &probes {
+        let lower = sorted.partition_point(|value| compare(value, probe).is_lt()) as u64;
+        let upper = sorted.partition_point(|value| compare(value, probe).is_le()) as u64;
+        let what = format!("{field}: {probe}");
+        assert_eq!(reader.lower_bound(field, probe.clone()).unwrap(), lower, "{what}");
+        assert_eq!(reader.upper_bound(field, probe.clone()).unwrap(), upper, "{what}");
+        assert_eq!(reader.equal_range(field, probe.clone()).unwrap(), lower..upper, "{what}");
+        let first = (lower < upper).then_some(lower);
+        assert_eq!(reader.binary_search(field, probe.clone(), Bias::Exact).unwrap(), first);
+        exact.push(first);
+    }
+    assert_eq!(many(reader, field, &probes), exact, "{field}");
+}
+
+/// `get_many` of values of any kind.
+fn many(reader: &Records, field: Field, probes: &[Value<'_>]) -> Vec<Option<u64>> {
+    fn all<'v, V: Copy + Into<Value<'v>>>(
+        (reader, field): (&Records, Field),
+        probes: &'v [Value<'_>],
+        pick: impl Fn(&'v Value<'_>) -> Option<V>,
+    ) -> Vec<Option<u64>> {
+        let probes: Vec<V> = probes.iter().filter_map(pick).collect();
+        let mut found = vec![None; probes.len()];
+        reader.get_many(field, &probes, &mut found).unwrap();
+        found
+    }
+    let place = (reader, field);
+    match probes[0] {
+        Value::Unsigned(_) => all(place, probes, |value| match value {
+            Value::Unsigned(number) => Some(*number),
+            _ => None,
+        }),
+        Value::Signed(_) => all(place, probes, |value| match value {
+            Value::Signed(number) => Some(*number),
+            _ => None,
+        }),
+        Value::Float(_) => all(place, probes, |value| match value {
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }),
+        _ => all(place, probes, |value| match value {
+            Value::Bytes(bytes) => Some(&**bytes),
+            _ => None,
+        }),
+    }
+}
+
+/// Some bytes of a field: mostly noise, now and then an end of the kind's range.
+fn content(field: Field, seed: u64) -> Vec<u8> {
+    let byte = |place: u32| match seed % 11 {
+        0 => 0xff,
+        1 => 0x00,
+        2 => u8::from(place == 0) << 7,
+        // Long common starts, so that wide keys differ only behind their first 8 bytes.
+        3..6 if place < 9 => 0x42,
+        _ => mix(seed << 8 | u64::from(place)).to_le_bytes()[3],
+    };
+    let bytes: Vec<u8> = (0..field.size()).map(byte).collect();
+    // A NaN read and written again is the same value, but not through f32 <-> f64.
+    let is_nan = match field.decode(&bytes).unwrap() {
+        Value::Float(float) => float.is_nan() && field.kind() == Kind::F32,
+        _ => false,
+    };
+    if is_nan { vec![0; bytes.len()] } else { bytes }
+}
+
+#[rstest]
+fn every_kind(
+    #[values(File, Map, Windowed)] backing: Backing,
+    #[values(
+        "u8@0",
+        "i8@1",
+        "u16le@0",
+        "u16be@3",
+        "i16le@2",
+        "i16be@0",
+        "u32le@4",
+        "u32be@0",
+        "i32le@0",
+        "i32be@1",
+        "u64le@0",
+        "u64be@5",
+        "i64le@3",
+        "i64be@0",
+        "u128le@0",
+        "u128be@2",
+        "i128le@1",
+        "i128be@0",
+        "f32le@0",
+        "f32be@4",
+        "f64le@0",
+        "f64be@1",
+        "bytes1@0",
+        "bytes3@2",
+        "bytes8@0",
+        "bytes12@4",
+        "bytes16@0",
+        "bytes20@3"
+    )]
+    field: &str,
+) {
+    let field: Field = field.parse().unwrap();
+    let contents: Vec<Vec<u8>> = (0..1_500).map(|seed| content(field, seed)).collect();
+    check(backing, field, &contents);
+}
+
+#[rstest]
+fn odd_numbers_of_records_and_runs(#[values(File, Map, Windowed)] backing: Backing) {
+    for field in ["u64le@0", "u32be@2", "bytes12@0"] {
+        let field: Field = field.parse().unwrap();
+        let size = field.size() as usize;
+        for count in [0, 1, 2, 3, 4, 5, 127, 128, 129, 640, 4_096, 4_099] {
+            let equal = vec![vec![9; size]; count];
+            check(backing, field, &equal);
+            let most = vec![vec![0xff; size]; count];
+            check(backing, field, &most);
+        }
+        // Runs of equals that are shorter and longer than a stretch and a group.
+        let runs = [1, 3, 4, 5, 100, 128, 129, 500, 1_000].into_iter().zip(1u8..);
+        let runs: Vec<Vec<u8>> =
+            runs.flat_map(|(len, byte)| vec![vec![byte * 3; size]; len]).collect();
+        check(backing, field, &runs);
+    }
+}
+
+#[test]
+fn a_reader_that_gets_a_tree_later_uses_it_then() {
+    let dir = Dir::new();
+    let field = Field::new(0, Kind::U64);
+    let options = options(Map).mutability(Mutability::AppendOnly);
+    let mut storage: Storage<u64> = options.create(dir.file("a")).unwrap();
+    storage.append(&(0..10_000).collect::<Vec<_>>()).unwrap();
+    let mut reader: Records<u64> = options.open_read_only(dir.file("a")).unwrap();
+    storage.append(&[10_000]).unwrap();
+    storage.sort_by(field).run().unwrap();
+    storage.write_sidecar(SidecarOptions::new().accelerate(field)).unwrap();
+    assert_eq!(*reader.sidecar(), SidecarStatus::Absent);
+    assert!(reader.refresh().unwrap());
+    assert!(matches!(reader.sidecar(), SidecarStatus::Usable(_)));
+    assert_eq!(reader.lower_bound(field, 10_000).unwrap(), 10_000);
+}
