@@ -1,0 +1,72 @@
+//! What can be said on the command line.
+
+mod heapdump;
+mod records;
+mod size; // 64M and its like
+
+pub(crate) use self::{
+    heapdump::{BuildArgs, ClassArgs, HeapdumpCommand, IndexArgs, ObjArgs, RankArg, TopArgs},
+    records::{
+        AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,
+        RecordsCommand, SearchArgs, SidecarArgs, SidecarFileArgs, SortArgs, TailArgs,
+    },
+};
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::output::Format;
+
+/// Looks into heap dumps and into files of fixed-size records.
+///
+/// Exit codes: 0 done, 1 a finding (damage, or what was asked for is not there), 2 wrong usage,
+/// 3 nothing could be done (input or output, a lock, no such file, no heap dump at all).
+#[derive(Debug, Parser)]
+#[command(name = "pagestone", version, verbatim_doc_comment)]
+pub(crate) struct Cli {
+    /// Print JSON, one object per line
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Cli {
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::People }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Index a Java heap dump, and ask the index
+    ///
+    /// The files of an index are mapped while a command reads it: nothing but pagestone may write
+    /// them, or the command may end with a signal or a wrong answer.
+    #[command(verbatim_doc_comment)]
+    Heapdump {
+        #[command(subcommand)]
+        command: HeapdumpCommand,
+    },
+    /// Show, sort, search, append to, export and check files of fixed-size records
+    Records {
+        #[command(subcommand)]
+        command: RecordsCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definitions_agree_with_each_other() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,84 @@
+//! The arguments of `pagestone heapdump`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::size;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HeapdumpCommand {
+    /// Build the index of a dump (HPROF, plain or gzip) and show its totals and biggest classes
+    Build(BuildArgs),
+    /// Show what an index says about its dump as a whole
+    Info(IndexArgs),
+    /// List the classes with the most instances or bytes
+    Top(TopArgs),
+    /// Show the classes of a name
+    Class(ClassArgs),
+    /// Show an object
+    Obj(ObjArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The dump
+    pub(crate) dump: PathBuf,
+
+    /// The directory of the index; beside the dump, named after it with `.index`, unless given
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replace an index that is there, once the other is complete
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexArgs {
+    /// The directory of the index
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+
+    /// What comes first
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) by: RankArg,
+
+    /// How many classes, 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum RankArg {
+    /// The class with the most instances
+    Count,
+    /// The class with the most bytes
+    #[default]
+    Bytes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClassArgs {
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+
+    /// The name, as in java.lang.String, int[] or java.lang.Object[][]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObjArgs {
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+
+    /// The object's id, hexadecimal behind 0x, else decimal
+    #[arg(value_parser = size::id)]
+    pub(crate) id: u64,
+}

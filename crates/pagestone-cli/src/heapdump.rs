@@ -1,0 +1,68 @@
+//! `pagestone heapdump`: builds the index of a Java heap dump and asks it.
+
+mod build;
+mod info;
+mod top;
+mod class;
+mod obj;
+
+use std::path::Path;
+
+use pagestone_heapdump::{HeapIndex, Summary};
+use pagestone_storage::TrustedDir;
+
+use crate::{
+    args::HeapdumpCommand,
+    output::{Output, complain, thousands},
+};
+
+pub(crate) fn run(command: HeapdumpCommand, out: &mut Output) -> anyhow::Result<()> {
+    match command {
+        HeapdumpCommand::Build(args) => build::run(&args, out),
+        HeapdumpCommand::Info(args) => info::run(&args, out),
+        HeapdumpCommand::Top(args) => top::run(&args, out),
+        HeapdumpCommand::Class(args) => class::run(&args, out),
+        HeapdumpCommand::Obj(args) => obj::run(&args, out),
+    }
+}
+
+fn open(directory: &Path) -> anyhow::Result<HeapIndex> {
+    Ok(HeapIndex::open(&trusted(directory))?)
+}
+
+/// Opens an index to answer a question, and says so when it covers a part of the dump only.
+fn open_to_ask(directory: &Path) -> anyhow::Result<HeapIndex> {
+    let index = open(directory)?;
+    let summary = index.summary();
+    if let Some(first) = summary.damages.first() {
+        let count = thousands(summary.damage_count);
+        complain(format_args!(
+            "{}: note: the index is partial, parts of the dump that could not be read: {count}, \
+             the first at {first}",
+            directory.display()
+        ));
+    }
+    Ok(index)
+}
+
+/// The one promise that this program makes about files.
+#[expect(unsafe_code, reason = "an index is mapped, and only its user knows who writes it")]
+fn trusted(directory: &Path) -> TrustedDir {
+    // SAFETY: this program never writes the files of a published index, a new one takes its place
+    // by a rename; that no other program writes them is what the help and the README of the
+    // command ask of its user.
+    unsafe { TrustedDir::assert(directory) }
+}
+
+/// Tells of every damage of the dump that is known.
+fn tell_damages(summary: &Summary, out: &mut Output) -> anyhow::Result<()> {
+    let dump = &summary.dump_path;
+    for damage in &summary.damages {
+        out.finding(format_args!("{dump}: {damage}"))?;
+    }
+    let more = summary.damage_count.saturating_sub(summary.damages.len() as u64);
+    if 0 < more {
+        out.finding(format_args!("{dump}: {} more damages", thousands(more)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! The command `pagestone`: heap-dump indexes and files of fixed-size records, from a shell.
+//!
+//! It has no storage logic of its own: it parses arguments, calls the libraries and prints.
+
+mod args; // what can be said on the command line
+mod heapdump; // `pagestone heapdump …`
+mod records; // `pagestone records …`
+mod completions; // `pagestone completions …`
+mod output; // what goes to standard output and standard error
+mod progress; // a bar on standard error, where somebody sees it
+mod exit; // what the exit code says
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Cli, Command},
+    output::Output,
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return exit::usage(&refused),
+    };
+    let mut out = Output::new(cli.format());
+    let done = run(cli.command, &mut out);
+    // Also behind an error: what was found before it is an answer.
+    let flushed = out.flush();
+    exit::code(done.and(flushed), &out)
+}
+
+fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
+    match command {
+        Command::Heapdump { command } => heapdump::run(command, out),
+        Command::Records { command } => records::run(command, out),
+        Command::Completions { shell } => completions::run(shell, out),
+    }
+}

@@ -1,0 +1,157 @@
+//! The recorded dump, built and asked: the answers are those of its truth files.
+
+use std::{fs, path::PathBuf};
+
+use pagestone_testkit::testdata;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{folder, run};
+
+struct Built {
+    _folder: TempDir,
+    index: PathBuf,
+}
+
+impl Built {
+    fn new() -> Self {
+        let folder = folder();
+        let index = folder.path().join("index");
+        let rest = format!("--out {}", index.display());
+        let dump = testdata("mvn_version.hprof.gz");
+        run("heapdump build", &dump, &rest).code(0).shows(&["33,695 objects"]);
+        Self { _folder: folder, index }
+    }
+}
+
+fn truth() -> Value {
+    serde_json::from_slice(&fs::read(testdata("mvn_version.truth.json")).unwrap()).unwrap()
+}
+
+/// The lines of the histogram's truth file: class, class id, count, bytes.
+fn histogram() -> Vec<(String, u64, u64, u64)> {
+    let text = fs::read_to_string(testdata("mvn_version.histo.tsv")).unwrap();
+    let lines = text.lines().skip(1).map(|line| {
+        let [class, id, count, bytes] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let number = |text: &str| text.parse().unwrap();
+        (class.to_owned(), number(id), number(count), number(bytes))
+    });
+    lines.collect()
+}
+
+#[test]
+fn top_is_the_histogram_of_the_truth() {
+    let built = Built::new();
+    for (by, key) in [("count", 2), ("bytes", 3)] {
+        let ran = run("heapdump top", &built.index, &format!("--by {by} --limit 0 --json")).code(0);
+        let mut expected = histogram();
+        expected.sort_by_key(|(class, id, count, bytes)| {
+            (u64::MAX - if key == 2 { count } else { bytes }, class.clone(), *id)
+        });
+        let expected: Vec<Value> = expected
+            .iter()
+            .map(|(class, _, count, bytes)| json!({"class": class, "count": count, "bytes": bytes}))
+            .collect();
+        assert_eq!(ran.json(), expected, "by {by}");
+        let line = "{\"class\":\"java.lang.String\",\"count\":5482,\"bytes\":76748}";
+        assert!(ran.out.lines().any(|found| found == line), "by {by}");
+    }
+    let people = run("heapdump top", &built.index, "--limit 3 --by bytes").code(0);
+    assert_eq!(people.out.lines().count(), 6, "{}", people.out);
+    assert!(people.out.is_ascii());
+    people.shows(&["byte[]", "5,657", "921,720", " ms]"]);
+}
+
+#[test]
+fn objects_are_those_of_the_truth() {
+    let (built, truth) = (Built::new(), truth());
+    let samples = truth["samples"].as_array().unwrap();
+    for (index, sample) in samples.iter().enumerate() {
+        let id = sample["id"].as_u64().unwrap();
+        let id = if index % 2 == 0 { format!("{id:#x}") } else { id.to_string() };
+        let found = run("heapdump obj", &built.index, &format!("{id} --json")).code(0).json();
+        let [found] = &found[..] else { panic!("{found:?}") };
+        for (key, expected) in [
+            ("id", "id"),
+            ("kind", "kind"),
+            ("class", "cls"),
+            ("bytes", "payload"),
+            ("value_offset", "value_offset"),
+        ] {
+            assert_eq!(found[key], sample[expected], "{id}: {key}");
+        }
+    }
+    run("heapdump obj", &built.index, "0xfaba7830")
+        .code(0)
+        .shows(&["java.util.zip.ZipFile$Source @ 0xfaba7830", "101 bytes"]);
+    run("heapdump obj", &built.index, "0x1").code(1).says(&["no object 0x1"]);
+    run("heapdump obj", &built.index, "0xzz").code(2);
+}
+
+#[test]
+fn classes_are_those_of_the_truth() {
+    let built = Built::new();
+    for (class, id, count, bytes) in histogram().into_iter().step_by(40) {
+        let found = run("heapdump class", &built.index, &format!("{class} --json")).code(0).json();
+        let found = found.iter().find(|found| found["id"] == id).unwrap();
+        assert_eq!(
+            (&found["class"], &found["count"], &found["bytes"]),
+            (&json!(class), &json!(count), &json!(bytes))
+        );
+    }
+    run("heapdump class", &built.index, "java.lang.Integer").code(0).shows(&[
+        "java.lang.Integer @ 0x",
+        "java.lang.Number @ 0x",
+        "loader",
+        "boot",
+    ]);
+    run("heapdump class", &built.index, "string")
+        .code(1)
+        .says(&["no class `string`, but java.lang.String"]);
+}
+
+#[test]
+fn info_is_that_of_the_truth() {
+    let (built, truth) = (Built::new(), truth());
+    let found = run("heapdump info", &built.index, "--json").code(0).json().remove(0);
+    let summary = &found["summary"];
+    for (key, expected) in [
+        ("dump_len", "size"),
+        ("id_size", "id_size"),
+        ("symbol_count", "utf8"),
+        ("class_count", "class_dumps"),
+        ("object_count", "objects"),
+        ("instance_count", "instances"),
+        ("format", "format"),
+        ("timestamp_ms", "timestamp_ms"),
+    ] {
+        assert_eq!(summary[key], truth[expected], "{key}");
+    }
+    assert_eq!(found["complete"], true);
+    run("heapdump info", &built.index, "").code(0).shows(&[
+        "JAVA PROFILE 1.0.2",
+        "2026-11-20 22:02:56 UTC",
+        "33,695",
+        "objects.rec",
+    ]);
+}
+
+#[test]
+fn a_build_says_what_it_made() {
+    let folder = folder();
+    let dump = folder.path().join("app.hprof.gz");
+    fs::copy(testdata("mvn_version.hprof.gz"), &dump).unwrap();
+    let built = run("heapdump build", &dump, "--json").code(0).json().remove(0);
+    assert_eq!(built["complete"], true);
+    assert_eq!(built["biggest"].as_array().unwrap().len(), 10);
+    assert_eq!(built["biggest"][0], json!({"class": "byte[]", "count": 5657, "bytes": 921_720}));
+    let index = folder.path().join("app.index");
+    assert_eq!(built["index"], index.to_str().unwrap());
+    assert!(index.join("manifest").is_file());
+
+    run("heapdump build", &dump, "").code(3).says(&["app.index", "--replace"]);
+    let people = run("heapdump build", &dump, "--replace").code(0);
+    people.shows(&["objects.rec", "rows", "bytes", "byte[]", "921,720", " ms"]);
+}
