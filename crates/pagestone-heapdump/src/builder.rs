@@ -80,7 +80,9 @@ impl Parts {
         tables.flush()?;
 
         reporter.begin(Phase::Objects)?;
-        let objects = Objects::sort(tables, staging)?;
+        // An eighth of the dump keeps the build's private memory small beside it.
+        let sort_memory = summary.dump_len / 8;
+        let objects = Objects::sort(tables, staging, sort_memory)?;
         (summary.object_count, summary.duplicate_count) =
             (objects.count(), objects.duplicate_count);
         [_, summary.instance_count, summary.object_array_count, summary.primitive_array_count] =
@@ -88,7 +90,7 @@ impl Parts {
         facts.push(objects.facts);
 
         reporter.begin(Phase::Symbols)?;
-        symbols::sort(tables)?;
+        symbols::sort(tables, sort_memory)?;
 
         reporter.begin(Phase::Classes)?;
         let found = classes::write(tables, staging)?;

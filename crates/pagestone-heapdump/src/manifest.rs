@@ -72,6 +72,26 @@ pub(crate) fn write(path: &Path, manifest: &Manifest) -> Result<()> {
     write().map_err(|source| Error::io("write", path, source))
 }
 
+/// Whether the directory is an index, damaged or not: it has a manifest that begins like one, or
+/// the table of objects.
+pub(crate) fn is_one(directory: &Path) -> bool {
+    if directory.join(file::OBJECTS).is_file() {
+        return true;
+    }
+    let path = directory.join(file::MANIFEST);
+    let mut first = [0; MAGIC.len()];
+    open_plain(&path)
+        .is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == *MAGIC.as_bytes())
+}
+
+/// Opens a regular file for reading; anything else, on which a read might wait, is an error.
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "not a regular file"));
+    }
+    File::open(path)
+}
+
 /// Reads the manifest of the index at `directory`.
 ///
 /// # Errors
@@ -81,7 +101,7 @@ pub(crate) fn write(path: &Path, manifest: &Manifest) -> Result<()> {
 pub(crate) fn read(directory: &Path) -> Result<Manifest> {
     let path = directory.join(file::MANIFEST);
     let mut bytes = Vec::new();
-    let opened = File::open(&path).map_err(|source| match source.kind() {
+    let opened = open_plain(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound if directory.is_dir() => {
             let what = "not a finished index: it has no manifest";
             Error::refused(ErrorKind::NotAnIndex, directory, what)
@@ -141,7 +161,7 @@ pub(crate) fn table_facts<T>(path: &Path) -> Result<TableFacts> {
 pub(crate) fn checksum(path: &Path) -> Result<(u64, u32)> {
     let mut crc = crc32fast::Hasher::new();
     let mut len = 0;
-    let mut file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+    let mut file = open_plain(path).map_err(|source| Error::io("open", path, source))?;
     let stated = file.metadata().map_err(|source| Error::io("stat", path, source))?.len();
     // One byte more than there is, so that the end is met.
     let capacity = usize::try_from(stated).map_or(BLOCK_LEN, |len| len.min(BLOCK_LEN - 1) + 1);

@@ -64,6 +64,21 @@ pub(crate) trait Bytes: fmt::Debug + Send + Sync {
     /// the length is the old one.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
+    /// Writes `bytes` at the end, `offset`, of a file that others follow: what a failed write left
+    /// there stays, since they may look at it already.
+    ///
+    /// The error says by its kind what is left: `OutOfSpace` leaves nothing.
+    fn write_followed(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let Some(file) = self.file() else { return self.write_at(offset, bytes) };
+        self.prepare(offset.saturating_add(bytes.len() as u64))?;
+        file.write_at(offset, bytes)
+    }
+
+    /// Makes sure that bytes up to `end` can be shown once they are there.
+    fn prepare(&self, _end: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Overwrites bytes inside the length.
     fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 

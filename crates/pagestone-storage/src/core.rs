@@ -110,6 +110,11 @@ impl Core {
         self.published.publish(count);
     }
 
+    /// Makes `count` records visible unless more are.
+    pub(crate) fn publish_more(&self, count: u64) {
+        self.published.raise(count);
+    }
+
     /// The byte at which record `index` starts; `index` is at most the published length.
     #[inline]
     pub(crate) fn offset(&self, index: u64) -> u64 {
@@ -119,6 +124,18 @@ impl Core {
     /// Whether records may be borrowed.
     pub(crate) fn borrows(&self) -> bool {
         !matches!(self.borrows, Lender::None)
+    }
+
+    /// Borrows a published record from one mapping where that is allowed; `size` is the record's.
+    #[inline]
+    pub(crate) fn record_at(&self, index: u64, size: usize) -> Option<&[u8]> {
+        match self.borrows {
+            Lender::Base(base) if index < self.len() && size == self.record_size => {
+                // SAFETY: as in `record`.
+                Some(unsafe { base.slice(index * size as u64, size) })
+            }
+            _ => None,
+        }
     }
 
     /// Borrows a published record where that is allowed.

@@ -187,6 +187,17 @@ impl Field {
         Self { offset, kind, order }
     }
 
+    /// The largest number of a kind of at most 8 bytes whose numbers are their own images.
+    pub(crate) const fn unsigned_max(self) -> Option<u128> {
+        match self.kind {
+            Kind::U8 => Some(u8::MAX as u128),
+            Kind::U16 => Some(u16::MAX as u128),
+            Kind::U32 => Some(u32::MAX as u128),
+            Kind::U64 => Some(u64::MAX as u128),
+            _ => None,
+        }
+    }
+
     /// Whether the image is the little-endian number itself.
     pub(crate) const fn is_plain(self) -> bool {
         matches!((self.kind, self.order), (Kind::U64, ByteOrder::Little))

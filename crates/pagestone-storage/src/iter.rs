@@ -20,9 +20,9 @@ const BLOCK: usize = 64 << 10;
 pub struct Iter<'a, T: Record + ?Sized> {
     records: &'a Records<T>,
     left: Range<u64>,
-    /// All records from `borrowed_from` on, where they may be borrowed.
+    /// The bytes of all that is left, where they may be borrowed as one slice.
     borrowed: Option<&'a [u8]>,
-    borrowed_from: u64,
+    size: usize,
     block: Vec<u8>,
     block_from: u64,
 }
@@ -30,8 +30,8 @@ pub struct Iter<'a, T: Record + ?Sized> {
 impl<'a, T: Record + ?Sized> Iter<'a, T> {
     pub(crate) fn new(records: &'a Records<T>, left: Range<u64>) -> Self {
         let borrowed = records.core().slice(left.clone());
-        let borrowed_from = left.start;
-        Self { records, left, borrowed, borrowed_from, block: Vec::new(), block_from: 0 }
+        let size = records.record_size();
+        Self { records, left, borrowed, size, block: Vec::new(), block_from: 0 }
     }
 
     /// Splits what is left in two halves, the second `None` when there is one record or none.
@@ -45,11 +45,16 @@ impl<'a, T: Record + ?Sized> Iter<'a, T> {
         (Self::new(self.records, start..middle), Some(Self::new(self.records, middle..end)))
     }
 
+    /// The bytes of a record; known when the code is compiled where the type decides them.
+    #[inline]
+    fn size(&self) -> usize {
+        T::SIZE.unwrap_or(self.size)
+    }
+
+    /// The record at `index`, which is not part of one borrowed slice.
+    #[inline(never)]
     fn read(&mut self, index: u64, end: End) -> Result<RecordRef<'a, T>> {
-        let size = self.records.record_size();
-        if let Some(bytes) = self.borrowed {
-            return Ok(RecordRef::borrowed(nth(bytes, index - self.borrowed_from, size)));
-        }
+        let size = self.size();
         if let Some(bytes) = self.records.core().record(index) {
             return Ok(RecordRef::borrowed(bytes));
         }
@@ -67,7 +72,7 @@ impl<'a, T: Record + ?Sized> Iter<'a, T> {
 
     /// Reads the block that starts, or from behind ends, with `index`.
     fn fill(&mut self, index: u64, end: End) -> Result<()> {
-        let size = self.records.record_size();
+        let size = self.size();
         let most = (BLOCK / size).max(1) as u64;
         let range = match end {
             End::Front => index..self.left.end.max(index + 1).min(index + most),
@@ -102,6 +107,12 @@ impl<'a, T: Record + ?Sized> Iterator for Iter<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(rest) = self.borrowed {
+            let (record, rest) = rest.split_at_checked(self.size())?;
+            self.borrowed = Some(rest);
+            self.left.start += 1;
+            return Some(Ok(RecordRef::borrowed(record)));
+        }
         let index = self.left.next()?;
         Some(self.read(index, End::Front))
     }
@@ -113,13 +124,26 @@ impl<'a, T: Record + ?Sized> Iterator for Iter<'a, T> {
     }
 
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        self.left.start = self.left.start.saturating_add(n as u64).min(self.left.end);
+        let start = self.left.start.saturating_add(n as u64).min(self.left.end);
+        if let Some(rest) = self.borrowed {
+            let skipped =
+                usize::try_from(start - self.left.start).ok()?.checked_mul(self.size())?;
+            self.borrowed = rest.get(skipped..);
+        }
+        self.left.start = start;
         self.next()
     }
 }
 
 impl<T: Record + ?Sized> DoubleEndedIterator for Iter<'_, T> {
+    #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
+        if let Some(rest) = self.borrowed {
+            let (rest, record) = rest.split_at_checked(rest.len().checked_sub(self.size())?)?;
+            self.borrowed = Some(rest);
+            self.left.end -= 1;
+            return Some(Ok(RecordRef::borrowed(record)));
+        }
         let index = self.left.next_back()?;
         Some(self.read(index, End::Back))
     }

@@ -12,7 +12,7 @@ use crate::{
     record::Record,
     records::{Records, Source},
     search::count::Simd,
-    sidecar::{Loaded, sidecar_path},
+    sidecar::{Loaded, SidecarStatus, build, sidecar_path},
     storage::Storage,
     sys::{Opening, SysFile},
     temporary,
@@ -222,10 +222,19 @@ impl Options {
             let core = self.memory_core(record_size)?;
             return Ok(Storage::new((core, Loaded::absent()), None, *self));
         }
+        if opening == Opening::Write {
+            // Before the lock, so that a name that is not there leaves no lock file.
+            drop(SysFile::open(location.path(), opening)?);
+        }
         let writer_lock = WriterLock::take(location.path())?;
         temporary::remove_left_over(location.path())?;
         temporary::remove_left_over(&sidecar_path(location.path()))?;
+        if opening == Opening::Create {
+            // One without records is of a file that is gone.
+            build::remove_at(&sidecar_path(location.path()))?;
+        }
         let file = SysFile::open(location.path(), opening)?;
+        file.check_one_name()?;
         let core = self.writer_core(file, location, record_size)?;
         let loaded = self.load(&core)?;
         Ok(Storage::new((core, loaded), Some((writer_lock, location.clone())), *self))
@@ -240,9 +249,9 @@ impl Options {
     ) -> Result<Core> {
         let held = self.hold(&file)?;
         let in_place = self.mutability == Mutability::InPlace;
-        let mapped = self.backing.is_mapped();
-        if in_place && mapped && !file.is_allocated()? {
-            // A store into a hole of a full disk would be a signal; here it is an error.
+        if in_place && self.backing.is_mapped() {
+            // A store into a hole of a full disk would be a signal; here it is an error. Asking
+            // how many blocks there are would not tell where they lie.
             file.allocate(0, file.len()?)?;
         }
         let may_borrow = !in_place && location.is_trusted() && held == Held::Yes;
@@ -337,8 +346,14 @@ impl Reopen {
         let mapped = self.options.backing.is_mapped();
         let held = if mapped { lock::hold(&file, Hold::Shared)? } else { Held::Unsupported };
         let may_borrow = self.location.is_trusted() && held == Held::Yes;
+        let identity = file.identity()?;
         let core = self.options.core(file, self.record_size, (may_borrow, Access::Read))?;
         let loaded = self.options.load(&core)?;
+        if matches!(loaded.status(), SidecarStatus::Usable(_)) && !crate::sys::names(path, identity)
+        {
+            // A sorted copy took the place meanwhile, so the sidecar may be of that.
+            return Ok((Arc::new(core), Arc::new(Loaded::absent())));
+        }
         Ok((Arc::new(core), Arc::new(loaded)))
     }
 
@@ -349,8 +364,9 @@ impl Reopen {
         if !crate::sys::names(self.location.path(), file.identity()?) {
             return Ok(Some(self.open()?));
         }
-        let found = core.bytes().len()?;
+        // In this order: a clone may publish more meanwhile.
         let expected = core.offset(core.len());
+        let found = core.bytes().len()?;
         if found < expected {
             return Err(truncated(core.path(), expected, found));
         }
@@ -359,10 +375,10 @@ impl Reopen {
             return Ok(Some(self.open()?));
         }
         let count = found / self.record_size as u64;
-        if count == core.len() {
+        if count <= core.len() {
             return Ok(None);
         }
-        core.publish(count);
+        core.publish_more(count);
         Ok(Some((Arc::clone(core), Arc::new(self.options.load(core)?))))
     }
 }

@@ -22,6 +22,11 @@ impl Published {
         self.0.load(Ordering::Acquire)
     }
 
+    /// Publishes unless more is published: readers that follow a file may overtake each other.
+    pub(crate) fn raise(&self, count: u64) {
+        self.0.fetch_max(count, Ordering::AcqRel);
+    }
+
     pub(crate) fn publish(&self, count: u64) {
         self.0.store(count, Ordering::Release);
     }

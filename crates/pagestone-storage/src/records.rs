@@ -5,7 +5,7 @@ use std::{
     marker::PhantomData,
     ops::{Bound, RangeBounds},
     path::Path,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use crate::{
@@ -47,17 +47,48 @@ pub(crate) enum Source {
 
 /// The file that a storage has open, replaced when a sorted copy takes its place.
 #[derive(Debug, Default)]
-pub(crate) struct Current(Mutex<(Weak<Core>, Weak<Loaded>)>);
+pub(crate) struct Current(Mutex<Newest>);
+
+/// What a refresh finds.
+#[derive(Debug, Default)]
+struct Newest {
+    core: Weak<Core>,
+    loaded: Weak<Loaded>,
+    /// How many changes that must be alone go on; nobody may join meanwhile.
+    pauses: u32,
+}
 
 impl Current {
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn set(&self, core: &Arc<Core>, loaded: &Arc<Loaded>) {
-        let newest = (Arc::downgrade(core), Arc::downgrade(loaded));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = newest;
+        let mut newest = self.newest();
+        (newest.core, newest.loaded) = (Arc::downgrade(core), Arc::downgrade(loaded));
     }
 
     fn get(&self) -> Option<(Arc<Core>, Arc<Loaded>)> {
-        let newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((newest.0.upgrade()?, newest.1.upgrade()?))
+        let newest = self.newest();
+        if 0 < newest.pauses {
+            return None;
+        }
+        Some((newest.core.upgrade()?, newest.loaded.upgrade()?))
+    }
+
+    /// Lets no reader join until the guard is dropped: whoever then counts readers, counts all.
+    pub(crate) fn pause(self: &Arc<Self>) -> Pause {
+        self.newest().pauses += 1;
+        Pause(Arc::clone(self))
+    }
+}
+
+/// While it lives, a refresh finds nothing newer.
+pub(crate) struct Pause(Arc<Current>);
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.0.newest().pauses -= 1;
     }
 }
 
@@ -120,16 +151,22 @@ impl<T: Record + ?Sized> Records<T> {
     /// `OutOfRange`; `Io` and `Truncated` when the file is not mapped.
     #[inline]
     pub fn get(&self, index: u64) -> Result<RecordRef<'_, T>> {
-        match self.core.record(index) {
+        let size = T::SIZE.unwrap_or_else(|| self.core.record_size());
+        match self.core.record_at(index, size) {
             Some(bytes) => Ok(RecordRef::borrowed(bytes)),
-            None => self.copy(index).map(RecordRef::copied),
+            None => self.get_otherwise(index),
         }
     }
 
-    /// The record at `index` as a copy.
-    fn copy(&self, index: u64) -> Result<T::Owned> {
+    /// The record at `index`, in a window or copied.
+    #[inline(never)]
+    fn get_otherwise(&self, index: u64) -> Result<RecordRef<'_, T>> {
+        if let Some(bytes) = self.core.record(index) {
+            return Ok(RecordRef::borrowed(bytes));
+        }
         self.core.check(index)?;
-        T::read(self.record_size(), |into| self.core.read(index, 0, into))
+        let record = T::read(self.record_size(), |into| self.core.read(index, 0, into))?;
+        Ok(RecordRef::copied(record))
     }
 
     /// Copies the bytes of consecutive records, from record `index` on, into `into`.

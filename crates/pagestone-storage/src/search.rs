@@ -108,12 +108,19 @@ impl<T: Record + ?Sized> Records<T> {
             }
             return Ok(());
         }
+        let most = field.unsigned_max();
         let mut probes = [0; many::BATCH];
         for (values, found) in values.chunks(many::BATCH).zip(found.chunks_mut(many::BATCH)) {
             for ((&value, found), probe) in values.iter().zip(&mut *found).zip(&mut probes) {
-                let exact = field.target(&value.into())?.exact_word();
-                *found = exact;
-                *probe = exact.unwrap_or(0);
+                let value = value.into();
+                // Most values are small enough for the field, and most fields are unsigned.
+                *found = match value {
+                    Value::Unsigned(number) if most.is_some_and(|most| number <= most) => {
+                        low_64(number)
+                    }
+                    value => field.target(&value)?.exact_word(),
+                };
+                *probe = found.unwrap_or(0);
             }
             let opened = (&**self.core(), &**self.loaded());
             many::replace(opened, field, &probes[..values.len()], found)?;
@@ -134,6 +141,10 @@ impl<T: Record + ?Sized> Records<T> {
     fn search<'s>(&'s self, field: Field, value: &'s Value<'s>) -> Result<Search<'s>> {
         Search::new((self.core(), self.loaded()), field, value)
     }
+}
+
+fn low_64(number: u128) -> Option<u64> {
+    u64::try_from(number).ok()
 }
 
 /// The first index of the range for which `below` no longer holds.

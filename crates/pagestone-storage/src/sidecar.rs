@@ -12,7 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     field::Field,
     search::{count::Simd, tree::shape::TreeLayout},
-    sys::{Opening, SysFile},
+    sys::{self, Opening, SysFile},
 };
 
 pub(crate) mod accelerator; // the search tree of a sidecar
@@ -114,9 +114,14 @@ impl Loaded {
         }
     }
 
-    /// A device that fails might hide the mark of an in-place sort; anything else is no sidecar.
+    /// A device that fails, or a mode that forbids reading, might hide the mark of an in-place
+    /// sort; anything else is no sidecar.
     fn unread(error: Error) -> Result<Self> {
-        if error.kind() == ErrorKind::Io { Err(error) } else { Ok(Self::unusable(error)) }
+        match error.kind() {
+            ErrorKind::Io if sys::is_link(&error) => Ok(Self::unusable(error)),
+            ErrorKind::Io | ErrorKind::ReadOnly => Err(error),
+            _ => Ok(Self::unusable(error)),
+        }
     }
 
     pub(crate) fn unusable(reason: impl fmt::Display) -> Self {
@@ -249,8 +254,11 @@ fn check_content(header: &SidecarHeader, (core, len): (&Core, u64)) -> Result<Si
     let is_accelerated = 0 < header.accelerator_len.get();
     let accelerated = field(&header.accelerated).filter(|_| is_accelerated);
     let block_records = header.block_records.get();
+    // No larger than what this library writes: a block is read whole.
+    let is_bounded = block_records <= build::block_records(size);
     let blocks = if block_records == 0 { 0 } else { count.div_ceil(block_records) };
-    let is_whole = header.checksums_len.get() == blocks.saturating_mul(4)
+    let is_whole = is_bounded
+        && header.checksums_len.get() == blocks.saturating_mul(4)
         && fits(header.checksums_offset.get(), header.checksums_len.get(), len)
         && fits(header.accelerator_offset.get(), header.accelerator_len.get(), len)
         && (!is_accelerated

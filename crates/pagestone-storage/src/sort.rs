@@ -141,12 +141,10 @@ impl<'s, T: Record + ?Sized> Sort<'s, T> {
         Self { threads, ..self }
     }
 
-    /// Sorts more than `bytes` of records in parts of that size, which are merged from a second
-    /// temporary file: for storages larger than memory. Private memory stays below the budget
-    /// and some 32 MiB.
+    /// Lets the sort into a copy take up to `bytes` of private memory, and some 32 MiB. What is
+    /// larger is sorted in parts of that size, which are merged from a second temporary file.
     ///
-    /// Without a budget the copy is sorted in the page cache, and the budget is half of the
-    /// machine's memory. At least [`SORT_MEMORY_MIN`].
+    /// Without a budget it is a quarter of the machine's memory; at least [`SORT_MEMORY_MIN`].
     pub fn memory(self, bytes: u64) -> Self {
         Self { memory: Some(bytes.max(SORT_MEMORY_MIN)), ..self }
     }

@@ -20,6 +20,8 @@ use crate::{
 
 /// How many bytes a copy inside the storage moves at once.
 const BLOCK: usize = 64 << 10;
+/// The most bytes for which blocks are reserved ahead.
+const RESERVE_MOST: u64 = 64 << 20;
 
 /// Fixed-size records in a headerless file, and the one right to change them.
 ///
@@ -44,6 +46,8 @@ pub struct Storage<T: Record + ?Sized = [u8]> {
     named: bool,
     /// What the records are sorted by, as far as this storage knows.
     order: Vec<Field>,
+    /// Up to where blocks are reserved, of an append-only file.
+    reserved: u64,
 }
 
 impl<T: Record + ?Sized> Storage<T> {
@@ -63,11 +67,15 @@ impl<T: Record + ?Sized> Storage<T> {
             _ => Vec::new(),
         };
         let records = Records::new((core, loaded), Source::Storage(Arc::clone(&current)));
-        Self { records, current, home, options, tail, named: false, order }
+        Self { records, current, home, options, tail, named: false, order, reserved: 0 }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
         self.records.core()
+    }
+
+    pub(crate) fn current(&self) -> &Arc<Current> {
+        &self.current
     }
 
     /// Whether a reader of this storage is alive.
@@ -167,14 +175,41 @@ impl<T: Record + ?Sized> Storage<T> {
         let _span =
             trace_span!("grow", path = %core.path().display(), from = first, count).entered();
         let end = core.offset(first);
-        if let Err(error) = core.bytes().write_at(end, bytes) {
+        if self.options.is_append_only() {
+            self.append_followed(end, bytes)?;
+        } else if let Err(error) = core.bytes().write_at(end, bytes) {
             // Should cutting what the write left have failed too, the next change cuts it.
             self.tail = core.bytes().len().map_or(1, |len| len.saturating_sub(end));
             return Err(error);
         }
+        let core = self.core();
         core.publish(first + count);
         self.order.clear();
         Ok(first)
+    }
+
+    /// Appends to a file that readers of other processes follow, and so must not shrink.
+    ///
+    /// Blocks are reserved first, so that a full disk is found before the file has grown. A write
+    /// that breaks off all the same has grown it, perhaps under the eyes of a reader: the storage
+    /// is poisoned then, and what was written is there when it is opened again.
+    fn append_followed(&mut self, end: u64, bytes: &[u8]) -> Result<()> {
+        let core = Arc::clone(self.core());
+        let Some(file) = core.bytes().file() else { return core.bytes().write_at(end, bytes) };
+        let len = bytes.len() as u64;
+        if self.reserved < end + len {
+            let ahead = (end / 8).clamp(len, len.max(RESERVE_MOST));
+            let reserved = match file.allocate(end, ahead) {
+                Ok(()) => end + ahead,
+                Err(_) => file.allocate(end, len).map(|()| end + len)?,
+            };
+            self.reserved = reserved;
+        }
+        core.bytes().write_followed(end, bytes).inspect_err(|error| {
+            if core.bytes().len().is_ok_and(|found| found != end) {
+                core.poison("append", error);
+            }
+        })
     }
 
     /// Appends every record of an iterator, in batches of 64 KiB.
@@ -290,6 +325,8 @@ impl<T: Record + ?Sized> Storage<T> {
         if self.len() <= len {
             return Ok(());
         }
+        // From here on no reader of before a sort can refresh to this file.
+        let _alone = self.current.pause();
         if self.is_read() {
             let what = "a reader of this storage is alive, so it cannot be cut";
             return Err(Error::refused(ErrorKind::Locked, self.path(), what));
@@ -360,6 +397,12 @@ impl<T: Record + ?Sized> Storage<T> {
         if found < expected {
             return Err(crate::options::truncated(core.path(), expected, found));
         }
+        if let Some(file) = core.bytes().file()
+            && !sys::names(core.path(), file.identity()?)
+        {
+            let what = "removed or replaced while it was open; what was written has no name";
+            return Err(Error::refused(ErrorKind::NotFound, core.path(), what));
+        }
         if self.named { Ok(()) } else { sys::sync_parent(core.path()) }
     }
 
@@ -369,7 +412,24 @@ impl<T: Record + ?Sized> Storage<T> {
     ///
     /// As [`sync`](Self::sync); the storage is closed all the same.
     pub fn close(mut self) -> Result<()> {
+        self.give_back_reserve()?;
         self.sync()
+    }
+
+    /// Gives blocks that were reserved behind the end back: cutting a file to its own length does
+    /// that, and nobody looks past it.
+    fn give_back_reserve(&mut self) -> Result<()> {
+        self.core().check_poison()?;
+        let core = self.core();
+        let end = core.offset(core.len());
+        if let Some(file) = core.bytes().file()
+            && end < self.reserved
+            && file.len()? == end
+        {
+            file.truncate(end)?;
+        }
+        self.reserved = 0;
+        Ok(())
     }
 
     pub(crate) fn check_in_place(&mut self) -> Result<()> {

@@ -163,10 +163,25 @@ impl SysFile {
         seam::call(Call::Sync).and_then(|()| self.file.sync_data()).map_err(self.failed("sync"))
     }
 
-    /// Whether every byte of the file has its block, so that a store cannot meet a full disk.
-    pub(crate) fn is_allocated(&self) -> Result<bool> {
-        let metadata = self.metadata()?;
-        Ok(metadata.len() <= metadata.blocks().saturating_mul(512))
+    /// Errors when the file has other names, by which another writer would find another lock.
+    pub(crate) fn check_one_name(&self) -> Result<()> {
+        let names = self.metadata()?.nlink();
+        if names == 1 {
+            return Ok(());
+        }
+        let what = format!("a file of {names} names has no single writer");
+        Err(Error::refused(ErrorKind::Unsupported, &self.path, what))
+    }
+
+    /// Gives the file the mode, and where that is allowed the owner, of the file at `path`.
+    pub(crate) fn take_after(&self, path: &Path) -> Result<()> {
+        let Ok(like) = std::fs::symlink_metadata(path) else { return Ok(()) };
+        let own = self.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            // Only root may; anybody else's copy is his own.
+            std::os::unix::fs::fchown(&self.file, Some(like.uid()), Some(like.gid())).ok();
+        }
+        self.file.set_permissions(like.permissions()).map_err(self.failed("set mode of"))
     }
 
     /// Device and inode: what a path names.
@@ -203,6 +218,13 @@ pub(crate) fn remove(path: &Path) -> Result<bool> {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(Error::io("remove", path, source)),
     }
+}
+
+/// Whether opening failed because the name is a symbolic link.
+pub(crate) fn is_link(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
+    source.and_then(io::Error::raw_os_error) == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Whether `path` still names the file with this identity.

@@ -95,7 +95,7 @@ impl<T: Record + ?Sized> Records<T> {
             damaged: Vec::new(),
             damaged_count: 0,
             first_unsorted: None,
-            partial_tail: core.tail(),
+            partial_tail: core.bytes().len()? % core.record_size() as u64,
             sidecar: self.sidecar().clone(),
         };
         let SidecarStatus::Usable(sidecar) = &found.sidecar else { return Ok(found) };

@@ -1,8 +1,9 @@
 //! The dump as bytes: read plainly, or unpacked on the way and kept unpacked.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -93,8 +94,9 @@ impl DumpFile {
         }
         let counted = Counted { file: self.file, count: 0, failed: false };
         let out_path = staging.file(file::UNPACKED);
-        let out =
-            File::create_new(&out_path).map_err(|source| Error::io("create", &out_path, source))?;
+        // A dump holds secrets: nobody else reads it.
+        let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&out_path);
+        let out = out.map_err(|source| Error::io("create", &out_path, source))?;
         Ok(Box::new(Packed {
             path: self.path,
             decoder: MultiGzDecoder::new(BufReader::with_capacity(READ_LEN, counted)),

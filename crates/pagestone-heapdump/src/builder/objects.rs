@@ -33,11 +33,11 @@ impl Objects {
         self.facts.record_count
     }
 
-    /// Sorts and syncs the table of `tables`.
-    pub(super) fn sort(tables: &mut Tables, staging: &Staging) -> Result<Self> {
+    /// Sorts and syncs the table of `tables`, in up to `sort_memory` bytes.
+    pub(super) fn sort(tables: &mut Tables, staging: &Staging, sort_memory: u64) -> Result<Self> {
         let Tables { objects, classes, .. } = tables;
         let storage = objects.storage();
-        storage.sort_by(ID).run()?;
+        storage.sort_by(ID).memory(sort_memory).run()?;
         storage.sync()?;
         let mut firsts = Firsts::default();
         for_each_block(storage, |block| {

@@ -100,13 +100,15 @@ impl Drop for Staging {
     }
 }
 
-/// Errors when the dump lies inside the index that would be replaced, and so would be removed.
+/// Errors when the dump lies inside the index that would be replaced, or inside what earlier
+/// builds of it left, and so would be removed.
 pub(super) fn check_outside(dump: &Path, out: &Path) -> Result<()> {
-    let Ok(out) = fs::canonicalize(out) else { return Ok(()) };
     let canonical = fs::canonicalize(dump).map_err(|source| Error::io("open", dump, source))?;
-    if canonical.starts_with(&out) {
-        let what = "the dump lies inside the index that is to be built";
-        return Err(Error::refused(ErrorKind::AlreadyExists, dump, what));
+    for place in [out.to_path_buf(), sibling(out, "building")?, sibling(out, "replaced")?] {
+        if fs::canonicalize(place).is_ok_and(|place| canonical.starts_with(place)) {
+            let what = "the dump lies inside the index that is to be built, or what is left of one";
+            return Err(Error::refused(ErrorKind::AlreadyExists, dump, what));
+        }
     }
     Ok(())
 }
@@ -130,7 +132,9 @@ fn check_vacant(out: &Path, existing: Existing) -> Result<()> {
     match existing {
         _ if names.is_empty() => Ok(()),
         _ if !names.iter().all(is_ours) => refused("exists and holds more than an index"),
-        Existing::Replace => Ok(()),
+        // Names alone prove nothing: a folder of dumps may hold a `dump.hprof`.
+        Existing::Replace if manifest::is_one(out) => Ok(()),
+        Existing::Replace => refused("exists and is no index"),
         Existing::Refuse if manifest::read(out).is_ok() => refused("an index exists already"),
         Existing::Refuse => refused("a damaged index exists already"),
     }

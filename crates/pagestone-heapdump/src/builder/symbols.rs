@@ -8,9 +8,9 @@ use crate::{error::Result, layout::SymbolRecord};
 
 const ID: Field = Field::new(0, Kind::U64);
 
-/// Sorts the symbols of `tables`.
-pub(super) fn sort(tables: &mut Tables) -> Result<()> {
-    tables.symbols.storage().sort_by(ID).run()?;
+/// Sorts the symbols of `tables`, in up to `sort_memory` bytes.
+pub(super) fn sort(tables: &mut Tables, sort_memory: u64) -> Result<()> {
+    tables.symbols.storage().sort_by(ID).memory(sort_memory).run()?;
     Ok(())
 }
 

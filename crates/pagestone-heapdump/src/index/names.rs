@@ -1,7 +1,6 @@
 //! The names of classes, checked at open.
 
 use std::{
-    fs::File,
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -9,7 +8,7 @@ use std::{
 use crate::{
     error::{Error, Result},
     layout::ClassRecord,
-    manifest::{Manifest, file},
+    manifest::{self, Manifest, file},
 };
 
 /// All class names in one text.
@@ -23,7 +22,8 @@ impl Names {
         let facts = manifest.table(directory, file::CLASS_NAMES)?;
         let path = directory.join(file::CLASS_NAMES);
         let mut bytes = Vec::new();
-        let opened = File::open(&path).map_err(|source| Error::io("open", &path, source))?;
+        let opened =
+            manifest::open_plain(&path).map_err(|source| Error::io("open", &path, source))?;
         opened
             .take(facts.byte_len)
             .read_to_end(&mut bytes)

@@ -197,3 +197,36 @@ fn a_link_in_the_way_is_not_followed() {
     assert_eq!(kind, ErrorKind::AlreadyExists);
     assert_eq!(fs::read(elsewhere.join("precious")).unwrap(), b"kept");
 }
+
+#[test]
+fn a_folder_that_is_no_index_is_never_replaced() {
+    let folder = with_dump();
+    let index = folder.path().join("index");
+    fs::create_dir(&index).unwrap();
+    fs::write(index.join("dump.hprof"), b"somebody's dump").unwrap();
+    check_refused(folder.path(), Existing::Replace);
+    assert_eq!(fs::read(index.join("dump.hprof")).unwrap(), b"somebody's dump");
+}
+
+#[test]
+fn a_dump_in_what_a_killed_build_left_is_kept() {
+    for left in [".index.replaced", ".index.building"] {
+        let folder = with_dump();
+        fs::create_dir(folder.path().join(left)).unwrap();
+        let dump = folder.path().join(left).join("dump");
+        fs::rename(folder.path().join("dump"), &dump).unwrap();
+        let built = BuildOptions::new().build(&dump, folder.path().join("index"));
+        assert_eq!(built.unwrap_err().kind(), ErrorKind::AlreadyExists, "{left}");
+        assert!(dump.exists(), "{left}");
+    }
+}
+
+#[test]
+fn a_fifo_for_a_manifest_does_not_hang() {
+    let folder = with_dump();
+    let index = folder.path().join("index");
+    fs::create_dir(&index).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(index.join("manifest")).status();
+    assert!(made.unwrap().success());
+    assert!(open(&index).is_err());
+}

@@ -130,6 +130,14 @@ impl Range {
         unsafe { words::load(from, into) }
     }
 
+    /// Copies bytes that never change out; only of append-only memory, below its length.
+    pub(super) fn copy_out_bytes(&self, offset: u64, into: &mut [u8]) {
+        let from = self.at(offset, into.len());
+        // SAFETY: `at` checked the extent, M1 keeps it mapped; published bytes of append-only
+        // memory do not change, and `into` is not part of the mapping.
+        unsafe { std::ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()) }
+    }
+
     /// Copies bytes in, by words; only the one writer calls this.
     pub(crate) fn copy_in(&self, offset: u64, bytes: &[u8]) {
         let to = self.at(offset, bytes.len());
@@ -280,10 +288,14 @@ impl Bytes for MapBytes {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let wanted = offset.saturating_add(bytes.len() as u64);
+        self.prepare(offset.saturating_add(bytes.len() as u64))?;
+        file::append(&self.file, offset, bytes)
+    }
+
+    fn prepare(&self, wanted: u64) -> Result<()> {
         let reserved = self.range.capacity();
         if wanted <= reserved {
-            return file::append(&self.file, offset, bytes);
+            return Ok(());
         }
         Err(Cause::Reserve { path: self.path().to_path_buf(), wanted, reserved }.into())
     }

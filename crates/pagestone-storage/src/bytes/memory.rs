@@ -43,7 +43,10 @@ impl Bytes for MemoryBytes {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<()> {
-        self.range.copy_out(offset, into);
+        match self.appending {
+            Appending::Words => self.range.copy_out(offset, into),
+            Appending::Bytes => self.range.copy_out_bytes(offset, into),
+        }
         Ok(())
     }
 

@@ -132,10 +132,13 @@ impl Bytes for WindowedBytes {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let end = offset.saturating_add(bytes.len() as u64);
         // Mapped first: a window that cannot be had must not cost bytes that were written.
-        self.windows.cover(&self.file, end)?;
+        self.prepare(offset.saturating_add(bytes.len() as u64))?;
         file::append(&self.file, offset, bytes)
+    }
+
+    fn prepare(&self, end: u64) -> Result<()> {
+        self.windows.cover(&self.file, end)
     }
 
     fn overwrite(&self, offset: u64, bytes: &[u8]) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Writing a sidecar: beside the old one, synced, then in its place.
 
+use std::path::Path;
+
 use tracing::debug_span;
 use zerocopy::little_endian::{U32, U64};
 
@@ -12,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     field::Field,
     search::{keys, tree::Tree},
-    sys::{self, SysFile},
+    sys::{self, Opening, SysFile},
     temporary::{Role, Temporary},
 };
 
@@ -34,7 +36,7 @@ const BLOCK: u64 = 64 << 10;
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SidecarOptions {
-    checksums: Option<u64>,
+    checksums: bool,
     accelerate: Option<Field>,
     fingerprint: Option<u64>,
 }
@@ -49,7 +51,7 @@ impl SidecarOptions {
     /// With a CRC-32 per 64 KiB of records, which `verify` compares.
     #[must_use]
     pub fn checksums(self) -> Self {
-        Self { checksums: Some(BLOCK), ..self }
+        Self { checksums: true, ..self }
     }
 
     /// With a search tree over `field`, by which the records are sorted; about 0.57 bytes per
@@ -76,7 +78,7 @@ pub(crate) fn write(core: &Core, options: SidecarOptions, order: &[Field]) -> Re
     if let Some(field) = options.accelerate {
         field.check(core.record_size())?;
     }
-    let temporary = Temporary::create(&path, Role::Successor)?;
+    let temporary = new_sidecar(&path, data.path())?;
     let mut header = SidecarHeader {
         record_count: core.len().into(),
         ends_crc: ends_crc(core, core.len())?.into(),
@@ -92,8 +94,8 @@ pub(crate) fn write(core: &Core, options: SidecarOptions, order: &[Field]) -> Re
         *stored = StoredField::encode(field);
     }
     let mut out = Section { file: &temporary.file, offset: 4096, crc: crc32fast::Hasher::new() };
-    if let Some(block) = options.checksums {
-        write_checksums(core, block, (&mut header, &mut out))?;
+    if options.checksums {
+        write_checksums(core, (&mut header, &mut out))?;
     }
     if let Some(field) = options.accelerate {
         write_accelerator(core, field, (&mut header, &mut out))?;
@@ -104,11 +106,19 @@ pub(crate) fn write(core: &Core, options: SidecarOptions, order: &[Field]) -> Re
     Ok(())
 }
 
+/// An empty sidecar that may take the place `path`, with the mode of the records at `data`.
+fn new_sidecar(path: &Path, data: &Path) -> Result<Temporary> {
+    check_place(path)?;
+    let temporary = Temporary::create(path, Role::Successor)?;
+    temporary.file.take_after(data)?;
+    Ok(temporary)
+}
+
 /// Writes, durably, that an in-place sort of `core` begins.
 pub(crate) fn mark_sorting(core: &Core) -> Result<()> {
     let Some(data) = core.bytes().file() else { return Ok(()) };
     let path = sidecar_path(data.path());
-    let temporary = Temporary::create(&path, Role::Successor)?;
+    let temporary = new_sidecar(&path, data.path())?;
     let header = SidecarHeader { flags: FLAG_SORTING.into(), ..empty(core)? };
     temporary.file.write_at(0, &sealed(header))?;
     temporary.file.sync()?;
@@ -119,6 +129,12 @@ pub(crate) fn mark_sorting(core: &Core) -> Result<()> {
 /// Removes the sidecar, durably, before or after what it says is no longer so.
 pub(crate) fn remove(core: &Core) -> Result<()> {
     let Some(data) = core.bytes().file() else { return Ok(()) };
+    if is_ours(&sidecar_path(data.path()))? { remove_own(core) } else { Ok(()) }
+}
+
+/// Removes, durably, the sidecar that this storage has written.
+pub(crate) fn remove_own(core: &Core) -> Result<()> {
+    let Some(data) = core.bytes().file() else { return Ok(()) };
     let path = sidecar_path(data.path());
     if !sys::remove(&path)? {
         return Ok(());
@@ -126,6 +142,36 @@ pub(crate) fn remove(core: &Core) -> Result<()> {
     // A removal that a power loss may undo could bring back what is no longer so; trying again
     // would find nothing to remove and sync nothing.
     sys::sync_parent(&path).inspect_err(|error| core.poison("removal of the sidecar", error))
+}
+
+/// Removes a sidecar whose records are gone; nobody's else.
+pub(crate) fn remove_at(path: &Path) -> Result<()> {
+    if is_ours(path)? { sys::remove(path).map(drop) } else { Ok(()) }
+}
+
+/// Whether the file at `path` is a sidecar, whole or not: it begins like one. What does not is
+/// somebody else's, and never believed.
+fn is_ours(path: &Path) -> Result<bool> {
+    let file = match SysFile::open(path, Opening::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(false),
+        Err(error) if sys::is_link(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let mut magic = MAGIC;
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(magic.len());
+    file.read_at(0, &mut magic[..len])?;
+    Ok(magic == MAGIC)
+}
+
+/// Errors when somebody else's file lies where the sidecar goes.
+fn check_place(path: &Path) -> Result<()> {
+    if is_ours(path)? || std::fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    let what = "lies where the sidecar goes, and is none";
+    Err(Error::refused(ErrorKind::AlreadyExists, path, what))
 }
 
 fn empty(core: &Core) -> Result<SidecarHeader> {
@@ -181,11 +227,10 @@ impl Section<'_> {
 
 fn write_checksums(
     core: &Core,
-    block: u64,
     (header, out): (&mut SidecarHeader, &mut Section<'_>),
 ) -> Result<()> {
     let start = out.offset;
-    let records = (block / core.record_size() as u64).max(1);
+    let records = block_records(core.record_size());
     header.block_records = records.into();
     header.checksums_offset = start.into();
     let mut batch = Vec::with_capacity(HEADER_SIZE * 16);
@@ -200,6 +245,11 @@ fn write_checksums(
     out.put(&batch)?;
     (header.checksums_len, header.checksums_crc) = out.end(start);
     Ok(())
+}
+
+/// How many records of `record_size` bytes are under one checksum.
+pub(crate) fn block_records(record_size: usize) -> u64 {
+    (BLOCK / record_size as u64).max(1)
 }
 
 /// The checksum of up to `records` records from `first` on, read by way of `bytes`.

@@ -11,6 +11,8 @@ use crate::sort::{
 const RUNS_MAX: usize = 4;
 /// One record in this many may be displaced.
 const DISPLACED: usize = 16;
+/// One in so many records of scratch is enough to merge them: 2 %.
+const SPARE: usize = 52;
 /// Windows looked at to guess whether few records are displaced, and records in each.
 const WINDOWS: usize = 64;
 const WINDOW: usize = 32;
@@ -39,7 +41,8 @@ pub(super) fn sort<const N: usize, K: WordKey>(
         if let Some(kept) = gather_displaced(records, key, limit) {
             let displaced = records.len() - kept;
             sort_unsorted(&mut records[kept..], key, job)?;
-            let mut spare = job.progress.scratch(displaced.min(job.memory / N));
+            let spare = displaced.min(records.len() / SPARE).min(job.memory / N);
+            let mut spare = job.progress.scratch(spare);
             merge(records, kept, (key, &mut spare));
             return Ok(Found::Sorted);
         }

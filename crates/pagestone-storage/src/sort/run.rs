@@ -1,9 +1,9 @@
 //! Where a sort takes place: in a copy that is published, in memory, or where the records lie.
 #![expect(unsafe_code, reason = "sorts inside mappings that nobody else looks at")]
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use super::{Job, external, too_large};
+use super::{Job, external, plan::Stability, too_large};
 use crate::{
     bytes::{Access, Range},
     core::Core,
@@ -19,11 +19,14 @@ use crate::{
 /// How many bytes are copied at once.
 const BLOCK: usize = 1 << 20;
 
-/// Half of the machine's memory: what is larger is sorted in parts.
+/// A quarter of the machine's memory: what is larger is sorted in parts.
 pub(super) fn default_memory() -> u64 {
     let info = rustix::system::sysinfo();
     let total = info.totalram.saturating_mul(u64::from(info.mem_unit));
-    (total / 2).max(super::SORT_MEMORY_MIN)
+    // A container may have less than its machine.
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max");
+    let limit = limit.ok().and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
+    (total.min(limit) / 4).max(super::SORT_MEMORY_MIN)
 }
 
 /// Sorts a copy and puts it in the storage's place.
@@ -41,13 +44,16 @@ pub(super) fn copied<T: Record + ?Sized>(storage: &mut Storage<T>, job: &Job<'_>
     };
     let core = Arc::clone(storage.records().core());
     let temporary = Temporary::create(location.path(), Role::Successor)?;
-    if job.memory < core.offset(core.len()) {
+    let scratch = match job.stability {
+        Stability::Unstable => 1,
+        Stability::Stable => 2,
+    };
+    if job.memory < core.offset(core.len()).saturating_mul(scratch) {
         external::sort(&core, (&temporary.file, location.path()), job)?;
     } else {
-        let file = &temporary.file;
-        let len = copy(&core, |offset, block| file.write_at(offset, block))?;
-        sort_file(file, (len, core.record_size()), job)?;
+        sort_through_memory(&core, (&temporary.file, location.path()), job)?;
     }
+    temporary.file.take_after(location.path())?;
     temporary.file.sync()?;
     // Before it has the name: a reader that maps it at once must not get there first.
     storage.options().hold(&temporary.file)?;
@@ -70,9 +76,33 @@ pub(super) fn copied<T: Record + ?Sized>(storage: &mut Storage<T>, job: &Job<'_>
     }
 }
 
+/// Reads all records, sorts them and writes them to the empty file `into`.
+///
+/// In memory of our own rather than in a mapping of the file: a page of a file that is stored to
+/// first costs several times what writing it out later does.
+fn sort_through_memory(core: &Core, (into, path): (&SysFile, &Path), job: &Job<'_>) -> Result<()> {
+    let len = usize::try_from(core.offset(core.len())).map_err(|_| too_large(core))?;
+    let mut records = Vec::new();
+    if records.try_reserve_exact(len).is_err() {
+        let small = Job { memory: super::SORT_MEMORY_MIN, ..*job };
+        return external::sort(core, (into, path), &small);
+    }
+    records.resize(len, 0);
+    for (offset, block) in (0..).step_by(BLOCK).zip(records.chunks_mut(BLOCK)) {
+        core.bytes().read_at(offset, block)?;
+    }
+    job.sort(&mut records, core.record_size(), &|done, total| (done, total))?;
+    for (offset, block) in (0..).step_by(BLOCK).zip(records.chunks(BLOCK)) {
+        into.write_at(offset, block)?;
+    }
+    Ok(())
+}
+
 /// Sorts the storage's own file or memory.
 pub(super) fn in_place<T: Record + ?Sized>(storage: &mut Storage<T>, job: &Job<'_>) -> Result<()> {
     storage.check_in_place()?;
+    // From here on no reader of before a sort can refresh to this file.
+    let _alone = storage.current().pause();
     if storage.is_read() {
         let what = "a reader of this storage is alive, so it cannot be sorted in place";
         return Err(Error::refused(ErrorKind::Locked, storage.path(), what));
@@ -111,21 +141,28 @@ impl<'c> Mark<'c> {
         if set.is_err() {
             // No record has moved, so a mark that is there all the same would say too much. One
             // that cannot be removed costs an error at the next open, no record.
-            build::remove(core).ok();
+            build::remove_own(core).ok();
         }
         set.map(|()| Self { core })
     }
 
     fn remove(self) -> Result<()> {
-        build::remove(self.core)
+        build::remove_own(self.core)
     }
 }
 
 impl Drop for Mark<'_> {
     fn drop(&mut self) {
         // A panic of a comparator or of the hook leaves all records there, in some order.
-        if std::thread::panicking() && self.core.bytes().sync().is_ok() {
-            build::remove(self.core).ok();
+        if !std::thread::panicking() {
+            return;
+        }
+        match self.core.bytes().sync() {
+            Ok(()) => {
+                // A mark that stays costs an error at the next open, no record.
+                build::remove_own(self.core).ok();
+            }
+            Err(error) => self.core.poison("sync", &error),
         }
     }
 }
@@ -140,8 +177,9 @@ fn sort_file(file: &SysFile, (len, size): (usize, usize), job: &Job<'_>) -> Resu
 }
 
 fn sort_range(range: &Range, (len, size): (usize, usize), job: &Job<'_>) -> Result<()> {
-    // SAFETY: the callers made the mapping of `len` bytes that no reader or writer but they
-    // look at: a fresh copy, or a storage without readers behind its exclusive lock.
+    // SAFETY: (1) `len` bytes are the storage's records, so the range shows them; (2) nobody else
+    // looks: a fresh copy has no reader, and `in_place` counted none while none could join, with
+    // the exclusive lock on the file held against other processes.
     let records = unsafe { range.slice_mut(0, len) };
     let sorted = job.sort(records, size, &|done, total| (done, total));
     seam::store(records.as_ptr() as usize, records);

@@ -43,6 +43,8 @@ mod allocations; // reads and searches take no memory
 #[cfg(test)]
 mod predecessors; // files of the Java predecessor, and defects it had
 #[cfg(test)]
+mod strangers; // other processes and other people at a storage's files and names
+#[cfg(test)]
 mod format; // the sidecar's structs against docs/format.md
 #[cfg(test)]
 mod field {

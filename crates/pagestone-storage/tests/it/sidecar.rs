@@ -159,8 +159,12 @@ fn what_is_no_regular_file_is_no_sidecar() {
     fs::remove_dir(dir.path("a.meta")).unwrap();
     assert!(Command::new("mkfifo").arg(dir.path("a.meta")).status().unwrap().success());
     check_unusable(&dir, "not a regular file");
-    // What is no sidecar does not stay in the way of one.
+    // It is somebody else's, and stays.
     let mut storage: Storage<Pair> = options(File).open(dir.file("a")).unwrap();
+    let refused = storage.write_sidecar(full()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
+    storage.set(0, &pair(1, 1)).unwrap();
+    fs::remove_file(dir.path("a.meta")).unwrap();
     storage.write_sidecar(full()).unwrap();
     assert!(matches!(storage.sidecar(), SidecarStatus::Usable(_)));
 }
