@@ -1,4 +1,4 @@
-//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan`.
+//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom`.
 //!
 //! Each task is one file; this one reads the command line and picks the task. A task answers
 //! whether the tree is fine, so that findings end with status 1 and broken tools with status 2.
@@ -15,6 +15,7 @@ mod ci; // everything that has to hold before a commit
 mod unsafe_list; // the inventory of unsafe code
 mod bench; // benchmark suites: run in rounds, medians, table, JSON
 mod asan; // the storage tests under the address sanitizer
+mod loom; // every interleaving of the lock-free parts
 mod workspace; // the files and manifests of the tree
 mod source; // one Rust file as code, comments and tokens
 
@@ -45,6 +46,8 @@ enum Command {
     Bench(BenchArgs),
     /// Run the tests of the crate with unsafe code under the address sanitizer, with nightly.
     Asan,
+    /// Explore every interleaving of the lock-free parts with loom.
+    Loom,
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +108,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Unsafe => unsafe_list::run(&Workspace::read(root)?),
         Command::Bench(args) => bench::run(&root, &args),
         Command::Asan => asan::run(&root),
+        Command::Loom => loom::run(&root),
     }
 }
 

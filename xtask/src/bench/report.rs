@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     rounds::{Figures, Key, Reading},
-    suites::{Conversion, Count, Figure, Row, Suite},
+    suites::{Baseline, Conversion, Count, Figure, Row, Suite, Target},
 };
 
 /// One row of the result, as it stands in the JSON.
@@ -30,10 +30,11 @@ pub(super) fn verdicts(suite: Suite, rows: &[Row], figures: &Figures) -> Result<
 
 fn verdict(suite: Suite, row: &Row, figures: &Figures) -> Result<Verdict> {
     let (ours, unit) = value(&row.ours, figures)?.context("ours was not measured")?;
-    let baseline = match &row.baseline {
-        Some(baseline) => value(&baseline.figure, figures)?.map(|(value, _)| value),
-        None => None,
-    };
+    let mut baseline = None;
+    for figure in row.baseline.iter().flat_map(Baseline::figures) {
+        let Some((value, _)) = value(&figure, figures)? else { continue };
+        baseline = Some(baseline.map_or(value, |better: f64| better.min(value)));
+    }
     let ratio = baseline.map(|baseline| ours / baseline);
     Ok(Verdict {
         suite: suite.to_string(),
@@ -98,6 +99,7 @@ fn cells(verdict: &Verdict) -> Vec<String> {
     let met = match verdict.met {
         Some(true) => "met",
         Some(false) => "missed",
+        None if verdict.target == Target::Reported.to_string() => "-",
         None => "not compared",
     };
     vec![

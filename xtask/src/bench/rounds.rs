@@ -164,7 +164,7 @@ mod tests {
         Row {
             name: "a",
             ours: figure(ours),
-            baseline: baseline.map(|c| Baseline { against: "b", figure: figure(c) }),
+            baseline: baseline.map(|c| Baseline { against: "b", figure: figure(c), or: None }),
             target: Target::AtMost(1.0),
         }
     }

@@ -1,5 +1,8 @@
 //! The suites: one row per claim, with the contender, its baseline and its target.
 
+mod heapdump; // the rows of the heap dump's index
+mod storage; // the rows of the storage
+
 use std::fmt;
 
 use clap::ValueEnum;
@@ -25,6 +28,8 @@ pub(super) struct Baseline {
     /// How the table calls it.
     pub(super) against: &'static str,
     pub(super) figure: Figure,
+    /// Another contender: the better of the two counts, which is the lower, both being times.
+    pub(super) or: Option<Figure>,
 }
 
 /// A contender and how its reading becomes a figure.
@@ -36,11 +41,11 @@ pub(super) struct Figure {
 
 /// Something that is run by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the rows measured by criterion are to come"))]
 pub(super) enum Contender {
     /// A benchmark of benches/own, by its criterion id.
     Own(&'static str),
     /// A benchmark of benches/compare, by its criterion id; runs with `--peers` only.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no row has an engine for a peer yet"))]
     Peer(&'static str),
     /// A quantity of the plain program `measure` of benches/own.
     Measured(&'static str),
@@ -48,7 +53,6 @@ pub(super) enum Contender {
 
 /// From a reading to a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the rows measured by criterion are to come"))]
 pub(super) enum Conversion {
     /// Value and unit as they were read.
     Plain,
@@ -60,16 +64,15 @@ pub(super) enum Conversion {
 
 /// How many elements or bytes an iteration has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the rows measured by criterion are to come"))]
 pub(super) enum Count {
     /// As many as the benchmark told criterion by `Throughput`.
     Recorded,
+    #[cfg_attr(not(test), expect(dead_code, reason = "every benchmark tells its count"))]
     Fixed(u64),
 }
 
 /// What a row has to reach.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the rows with a baseline are to come"))]
 pub(super) enum Target {
     /// Ours over the baseline, at most.
     RatioAtMost(f64),
@@ -77,42 +80,59 @@ pub(super) enum Target {
     RatioAtLeast(f64),
     AtMost(f64),
     AtLeast(f64),
+    /// Nothing: the figure is reported.
+    Reported,
 }
 
 /// The rows of a suite, in the order of the table.
 pub(super) fn rows(suite: Suite) -> &'static [Row] {
     match suite {
-        Suite::Heapdump => HEAPDUMP,
-        Suite::Storage => STORAGE,
+        Suite::Heapdump => heapdump::ROWS,
+        Suite::Storage => storage::ROWS,
     }
 }
-
-const HEAPDUMP: &[Row] = &[
-    Row {
-        name: "build, objects and names",
-        ours: measured("heapdump_build_mb_per_cpu_second"),
-        baseline: None,
-        target: Target::AtLeast(200.0),
-    },
-    Row {
-        name: "build, peak private memory / dump",
-        ours: measured("heapdump_build_peak_private_share"),
-        baseline: None,
-        target: Target::AtMost(0.25),
-    },
-];
-
-const STORAGE: &[Row] = &[];
 
 const fn measured(name: &'static str) -> Figure {
     Figure { contender: Contender::Measured(name), conversion: Conversion::Plain }
 }
 
+/// The time of a benchmark of ours, per element.
+const fn nanos(id: &'static str) -> Figure {
+    let conversion = Conversion::NanosPerElement(Count::Recorded);
+    Figure { contender: Contender::Own(id), conversion }
+}
+
+/// The rate of a benchmark of ours.
+const fn rate(id: &'static str) -> Figure {
+    let conversion = Conversion::MegabytesPerSecond(Count::Recorded);
+    Figure { contender: Contender::Own(id), conversion }
+}
+
 impl Row {
+    const fn new(name: &'static str, ours: Figure, target: Target) -> Self {
+        Self { name, ours, baseline: None, target }
+    }
+
+    const fn against(self, against: &'static str, figure: Figure) -> Self {
+        Self { baseline: Some(Baseline { against, figure, or: None }), ..self }
+    }
+
+    /// Against the better of two, which are times.
+    const fn against_better(self, against: &'static str, figures: [Figure; 2]) -> Self {
+        let [figure, or] = figures;
+        Self { baseline: Some(Baseline { against, figure, or: Some(or) }), ..self }
+    }
+
     /// The contenders to run: ours, then the baseline.
     pub(super) fn contenders(&self) -> impl Iterator<Item = Contender> {
-        let baseline = self.baseline.as_ref().map(|baseline| baseline.figure.contender);
-        std::iter::once(self.ours.contender).chain(baseline)
+        let baseline = self.baseline.iter().flat_map(Baseline::figures);
+        std::iter::once(self.ours).chain(baseline).map(|figure| figure.contender)
+    }
+}
+
+impl Baseline {
+    pub(super) fn figures(&self) -> impl Iterator<Item = Figure> {
+        std::iter::once(self.figure).chain(self.or)
     }
 }
 
@@ -124,6 +144,7 @@ impl Target {
             Self::RatioAtLeast(limit) => ratio.map(|ratio| limit <= ratio),
             Self::AtMost(limit) => Some(ours <= limit),
             Self::AtLeast(limit) => Some(limit <= ours),
+            Self::Reported => None,
         }
     }
 }
@@ -135,6 +156,7 @@ impl fmt::Display for Target {
             Self::RatioAtLeast(limit) => write!(f, "ratio >= {limit}"),
             Self::AtMost(limit) => write!(f, "<= {limit}"),
             Self::AtLeast(limit) => write!(f, ">= {limit}"),
+            Self::Reported => f.write_str("reported"),
         }
     }
 }
@@ -166,6 +188,7 @@ mod tests {
         check(Target::RatioAtLeast(2.0), 0.0, Some(2.0), Some(true));
         check(Target::RatioAtLeast(2.0), 9.0, Some(1.9), Some(false));
         check(Target::RatioAtLeast(2.0), 9.0, None, None);
+        check(Target::Reported, 9.0, Some(1.0), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "sort",
         ours: SORT,
-        baseline: Some(Baseline { against: "std", figure: STD }),
+        baseline: Some(Baseline { against: "std", figure: STD, or: None }),
         target: Target::RatioAtMost(0.5),
     },
     Row { name: "share", ours: SHARE, baseline: None, target: Target::AtMost(0.25) },
@@ -107,4 +107,23 @@ fn numbers_are_short() {
 #[test]
 fn sizes_tell_counts_and_what_no_row_shows() {
     assert_eq!(sizes(ROWS, &figures()), "sort: 1000 elements\ndump_bytes: 4096 bytes\n");
+}
+
+#[test]
+fn the_better_of_two_baselines_counts() {
+    let other = Figure { contender: Contender::Own("other"), ..SORT };
+    let baseline = Baseline { against: "std or other", figure: STD, or: Some(other) };
+    let target = Target::RatioAtMost(0.5);
+    let row = Row { name: "sort", ours: SORT, baseline: Some(baseline), target };
+    let check = |nanos, expected| {
+        let reading = Reading { value: nanos, unit: "ns".into(), elements: Some(1), bytes: None };
+        let mut figures = figures();
+        figures.insert(Key::Own("other".into()), reading);
+        let verdict = verdict(Suite::Storage, &row, &figures).unwrap();
+        assert_eq!(verdict.baseline, Some(expected));
+    };
+    check(4.0, 4.0);
+    check(6.0, 5.0);
+    // One that did not run leaves the other.
+    assert_eq!(verdict(Suite::Storage, &row, &figures()).unwrap().baseline, Some(5.0));
 }

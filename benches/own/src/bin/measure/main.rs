@@ -1,0 +1,84 @@
+//! What is measured but is no time of criterion: `measure NAME [--quick | --tiny]`.
+//!
+//! Prints JSON lines, `{"name":…,"value":…,"unit":…}`: the quantity asked for, and all others that
+//! the same work tells. What needs a process of its own runs as `measure child …`.
+
+mod process; // children, private memory, device reads, pages dropped
+mod scratch; // memory of a sort beside the records
+mod external; // a sort larger than its budget
+mod accelerator; // bytes of the accelerator
+mod cold; // first reads after the pages were dropped
+mod curve; // cost per record, from ten thousand to a hundred million
+mod crates; // what the storage crate costs to build
+mod heapdump; // the build of a heap dump's index
+
+use std::{
+    env,
+    io::{self, Write},
+};
+
+use bench_own::{Result, Scale};
+
+/// One quantity.
+struct Measurement {
+    name: String,
+    value: f64,
+    unit: &'static str,
+}
+
+impl Measurement {
+    fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit }
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut out = io::stdout().lock();
+    match *arguments.as_slice() {
+        ["child", "scratch", distribution, count] => {
+            scratch::child(&mut out, distribution, count.parse()?)
+        }
+        ["child", "external", way, budget, records] => {
+            external::child(&mut out, way, (budget.parse()?, records.parse()?))
+        }
+        ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
+        [name] => print(&mut out, &measure(name, Scale::Full)?),
+        [name, scale] => {
+            let scale = Scale::of_argument(Some(scale)).ok_or("--quick or --tiny")?;
+            print(&mut out, &measure(name, scale)?)
+        }
+        _ => Err("measure NAME [--quick | --tiny]".into()),
+    }
+}
+
+/// Measures the family that `name` belongs to.
+fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
+    match name.split('_').next().unwrap_or(name) {
+        "scratch" => scratch::measure(scale),
+        "external" => external::measure(scale),
+        "accelerator" => accelerator::measure(scale),
+        "cold" => cold::measure(scale),
+        "curve" => curve::measure(scale),
+        "crates" => crates::measure(),
+        "heapdump" => heapdump::measure(scale),
+        _ => Err(format!("nothing is called {name}").into()),
+    }
+}
+
+fn print(out: &mut impl Write, measurements: &[Measurement]) -> Result<()> {
+    for Measurement { name, value, unit } in measurements {
+        if !value.is_finite() {
+            return Err(format!("{name} is {value}").into());
+        }
+        writeln!(out, r#"{{"name":"{name}","value":{value},"unit":"{unit}"}}"#)?;
+    }
+    Ok(())
+}
+
+/// A count as a number to divide by.
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits of a count")]
+const fn float(count: u64) -> f64 {
+    count as f64
+}
