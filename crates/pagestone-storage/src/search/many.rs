@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Searches that go forward together.
-pub(super) const BATCH: usize = 256;
+pub(super) const BATCH: usize = 1024;
 
 /// Looks up at most [`BATCH`] images. `found` holds something where the field can have the value
 /// at all; each is replaced by the first record that has it.
