@@ -11,6 +11,7 @@ pub mod child; // a test that runs again in a process of its own
 pub mod faults; // every system call of a scenario failed in turn
 pub mod hprof; // small hand-made and big generated Java heap dumps
 pub mod layout; // a table of docs/format.md against a struct
+pub mod protocol; // a model of the commit protocol with crashes at every moment
 mod testdata; // where the recorded samples lie
 
 pub use crate::{

@@ -23,3 +23,7 @@ mod layout;
 // The recorded samples are there and are what their truth files say.
 #[cfg(test)]
 mod testdata;
+
+// The commit protocol survives every crash, and no rule of it can be left out.
+#[cfg(test)]
+mod protocol;
