@@ -201,3 +201,34 @@ fn a_reader_that_gets_a_tree_later_uses_it_then() {
     assert!(matches!(reader.sidecar(), SidecarStatus::Usable(_)));
     assert_eq!(reader.lower_bound(field, 10_000).unwrap(), 10_000);
 }
+
+#[rstest]
+fn without_simd_the_answers_are_the_same(#[values(1, 127, 128, 129, 5_000, 70_000)] count: u64) {
+    let dir = Dir::new();
+    let options = options(Map).mutability(Mutability::AppendOnly);
+    let mut storage: Storage<u64> = options.create(dir.file("a")).unwrap();
+    // Runs of equals, gaps, and both ends of the kind.
+    let key = |index: u64| (index / 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut keys: Vec<u64> = (0..count).map(key).collect();
+    keys.extend([0, u64::MAX]);
+    keys.sort_unstable();
+    storage.append(&keys).unwrap();
+    let field = Field::new(0, Kind::U64);
+    storage.write_sidecar(SidecarOptions::new().accelerate(field)).unwrap();
+    let fast: Records<u64> = options.open_read_only(dir.file("a")).unwrap();
+    let portable: Records<u64> = options.portable_search().open_read_only(dir.file("a")).unwrap();
+    let probes: Vec<u64> =
+        keys.iter().step_by(7).flat_map(|&key| [key, key.wrapping_add(1)]).collect();
+    let (mut found, mut expected) = (vec![None; probes.len()], vec![None; probes.len()]);
+    portable.get_many(field, &probes, &mut found).unwrap();
+    fast.get_many(field, &probes, &mut expected).unwrap();
+    assert_eq!(found, expected);
+    for &probe in &probes {
+        let lower = keys.partition_point(|&key| key < probe) as u64;
+        let upper = keys.partition_point(|&key| key <= probe) as u64;
+        for records in [&fast, &portable] {
+            assert_eq!(records.equal_range(field, probe).unwrap(), lower..upper, "{probe}");
+        }
+    }
+    assert_eq!((fast.accelerator_misses(), portable.accelerator_misses()), (0, 0));
+}
