@@ -53,45 +53,6 @@ little_endian! {
     I32 = i32, 4;
     I64 = i64, 8;
     I128 = i128, 16;
-}
-
-macro_rules! little_endian_float {
-    ($($name:ident = $native:ident, $size:literal;)*) => {$(
-        #[doc = concat!("An `", stringify!($native), "` stored as ", stringify!($size),
-            " little-endian bytes, alignment 1; equal when its bytes are.")]
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Pod, Zeroable)]
-        #[repr(transparent)]
-        pub struct $name([u8; $size]);
-
-        impl $name {
-            #[doc = concat!("Stores an `", stringify!($native), "`.")]
-            #[must_use]
-            pub const fn new(value: $native) -> Self {
-                Self(value.to_le_bytes())
-            }
-
-            #[doc = concat!("Reads the `", stringify!($native), "`.")]
-            #[must_use]
-            pub const fn get(self) -> $native {
-                $native::from_le_bytes(self.0)
-            }
-        }
-
-        impl From<$native> for $name {
-            fn from(value: $native) -> Self {
-                Self::new(value)
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                std::fmt::Debug::fmt(&self.get(), formatter)
-            }
-        }
-    )*};
-}
-
-little_endian_float! {
     F32 = f32, 4;
     F64 = f64, 8;
 }
