@@ -307,3 +307,15 @@ fn the_order_is_named_only_while_it_holds() {
     assert_eq!(order(&mut storage), [], "a function has no name");
     assert_eq!(keys(storage.iter()), [1, 2, 9]);
 }
+
+#[test]
+fn a_block_that_no_writer_would_make_is_refused() {
+    let dir = written(0);
+    edit(&dir, |sidecar| {
+        // One block over everything: its bytes would be read at once.
+        sidecar[40..48].copy_from_slice(&u64::MAX.to_le_bytes());
+        sidecar[56..64].copy_from_slice(&4u64.to_le_bytes());
+        reseal(sidecar);
+    });
+    check_unusable(&dir, "contradict");
+}

@@ -333,3 +333,18 @@ fn a_kill_in_the_middle_is_found_at_the_next_open(#[values(File, Map, Windowed)]
     assert_eq!(storage.len(), 10_000);
     assert!(pairs(&storage).iter().all(is_whole), "records move whole");
 }
+
+#[test]
+fn a_sync_that_fails_while_a_comparator_panics_poisons() {
+    let dir = Dir::new();
+    let mut storage: Storage<Pair> = options(File).create(dir.file("a")).unwrap();
+    storage.append(&noise(1_000)).unwrap();
+    // The mark is synced first; the sync after the panic is the one that fails.
+    let plan = Plan::fail(1, std::io::ErrorKind::Other).only(Call::Sync);
+    let (outcome, trace) = watch(plan, || {
+        let sort = storage.sort_with(|_, _| panic!("planned")).in_place();
+        catch_unwind(AssertUnwindSafe(|| sort.run()))
+    });
+    assert!(outcome.is_err() && trace.failed);
+    assert_eq!(storage.sync().unwrap_err().kind(), ErrorKind::Poisoned);
+}
