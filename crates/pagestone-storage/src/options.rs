@@ -151,8 +151,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// `NotFound`; `ReadOnly`; `Unsupported` for what is not a regular file; `Locked` by
-    /// another writer, or, where records may change in place, by a reader that maps the file;
+    /// `NotFound`; `ReadOnly`; `Unsupported` for what is not a regular file or has several names;
+    /// `InterruptedSort` when an in-place sort of it never ended; `Locked` by another writer, or, where records may change in place, by a reader that maps the file;
     /// else as [`create`](Self::create).
     pub fn open<T: Record + ?Sized>(&self, location: impl Into<Location>) -> Result<Storage<T>> {
         self.writer(&location.into(), Opening::Write)
@@ -174,7 +174,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// `NotFound`; `Unsupported` for what is not a regular file; `Locked` when a writer changes
+    /// `NotFound`; `Unsupported` for what is not a regular file; `InterruptedSort` when an
+    /// in-place sort of it never ended; `Locked` when a writer changes
     /// records in place and this reader would map them; `InvalidArgument`; `Io`.
     pub fn open_read_only<T: Record + ?Sized>(
         &self,

@@ -99,6 +99,8 @@ impl<T: Record + ?Sized> Storage<T> {
     pub(crate) fn replace(&mut self, core: Core) {
         self.set_opened(Arc::new(core), Loaded::absent());
         self.tail = 0;
+        // What was reserved belongs to the old file.
+        self.reserved = 0;
     }
 
     fn set_opened(&mut self, core: Arc<Core>, loaded: Loaded) {
@@ -158,8 +160,9 @@ impl<T: Record + ?Sized> Storage<T> {
     ///
     /// # Errors
     ///
-    /// `OutOfSpace` and `Io`, with nothing appended; `Poisoned`; `InvalidArgument` when bytes
-    /// are not a whole number of records.
+    /// `OutOfSpace` and `Io`, with nothing appended, but for a write to an append-only file that
+    /// broke off: other processes may follow what it wrote, so that stays, and the storage is
+    /// poisoned. `Poisoned`; `InvalidArgument` when bytes are not a whole number of records.
     pub fn append(&mut self, records: &[T::Unit]) -> Result<u64> {
         self.append_bytes(bytemuck::cast_slice(records))
     }
@@ -206,7 +209,8 @@ impl<T: Record + ?Sized> Storage<T> {
             self.reserved = reserved;
         }
         core.bytes().write_followed(end, bytes).inspect_err(|error| {
-            if core.bytes().len().is_ok_and(|found| found != end) {
+            let is_unchanged = core.bytes().len().is_ok_and(|found| found == end);
+            if !is_unchanged {
                 core.poison("append", error);
             }
         })

@@ -68,7 +68,7 @@ pub(super) fn copied<T: Record + ?Sized>(storage: &mut Storage<T>, job: &Job<'_>
             Ok(())
         }
         Err(error) => {
-            // The path may name the sorted file by now: what were appended to the old one would
+            // The path may name the sorted file by now: what is appended to the old one would
             // be lost.
             core.poison("sort", &error);
             Err(error)

@@ -9,7 +9,7 @@ use std::{
 use pagestone_storage::{
     Backing::{self, File, Map, Windowed},
     ErrorKind, Field, Kind, Mutability, Records, SidecarOptions, SidecarStatus, Storage,
-    seam::{Plan, watch},
+    seam::{Call, Plan, watch},
 };
 use rstest::rstest;
 
@@ -31,7 +31,7 @@ fn a_file_that_is_followed_is_not_cut_by_a_failed_append(
     other.write_all_at(bytemuck::bytes_of(&[pair(2, 0), pair(3, 0)]), 12).unwrap();
     assert!(reader.refresh().unwrap());
     // Reserving blocks goes well, writing does not.
-    let plan = Plan::fail_from(0, io::ErrorKind::Other).only(pagestone_storage::seam::Call::Write);
+    let plan = Plan::fail_from(0, io::ErrorKind::Other).only(Call::Write);
     let (appended, trace) = watch(plan, || storage.append(&[pair(9, 0)]));
     assert!(trace.failed && appended.is_err());
     assert_eq!(keys(reader.iter()), [1, 2, 3], "what was followed is there");
@@ -39,6 +39,24 @@ fn a_file_that_is_followed_is_not_cut_by_a_failed_append(
     drop(storage);
     let reopened: Storage<Pair> = options.open(dir.file("a")).unwrap();
     assert_eq!(keys(reopened.iter()), [1, 2, 3]);
+}
+
+#[test]
+fn a_sorted_copy_has_reserved_nothing_yet() {
+    let dir = Dir::new();
+    let append_only = options(Map).mutability(Mutability::AppendOnly);
+    let mut storage: Storage<Pair> = append_only.create(dir.file("a")).unwrap();
+    for _ in 0..20 {
+        storage.append(&vec![pair(1, 1); 1_000]).unwrap();
+    }
+    storage.sort_by(KEY).run().unwrap();
+    // A full disk must be found before the file grows.
+    let plan = Plan::fail_from(0, io::ErrorKind::StorageFull).only(Call::Allocate);
+    let (appended, trace) = watch(plan, || storage.append(&[pair(9, 9)]));
+    assert!(trace.failed);
+    assert_eq!(appended.unwrap_err().kind(), ErrorKind::OutOfSpace);
+    assert_eq!(fs::metadata(dir.path("a")).unwrap().len(), 240_000);
+    storage.append(&[pair(9, 9)]).unwrap();
 }
 
 #[test]
