@@ -36,7 +36,7 @@ pub(crate) struct Core {
 
 /// The first byte of a mapping.
 #[derive(Debug, Clone, Copy)]
-struct Base(NonNull<u8>);
+pub(crate) struct Base(NonNull<u8>);
 
 /// What records may be borrowed from.
 #[derive(Debug, Clone, Copy)]
@@ -126,15 +126,11 @@ impl Core {
         !matches!(self.borrows, Lender::None)
     }
 
-    /// Borrows a published record from one mapping where that is allowed; `size` is the record's.
-    #[inline]
-    pub(crate) fn record_at(&self, index: u64, size: usize) -> Option<&[u8]> {
+    /// The first byte of the one mapping that published records may be borrowed from, if any.
+    pub(crate) fn base(&self) -> Option<Base> {
         match self.borrows {
-            Lender::Base(base) if index < self.len() && size == self.record_size => {
-                // SAFETY: as in `record`.
-                Some(unsafe { base.slice(index * size as u64, size) })
-            }
-            _ => None,
+            Lender::Base(base) => Some(base),
+            Lender::Windows | Lender::None => None,
         }
     }
 
@@ -252,15 +248,22 @@ impl Core {
 }
 
 impl Base {
+    /// Whether the first byte lies at a multiple of `align`.
+    pub(crate) fn is_aligned(self, align: usize) -> bool {
+        (self.0.as_ptr() as usize).is_multiple_of(align)
+    }
+
     /// # Safety
     ///
     /// The bytes lie in the mapping, below the length of its file, and nobody changes or cuts
     /// them while the slice lives; the `Core` that owns the mapping outlives `'a`.
     #[inline]
-    unsafe fn slice<'a>(self, offset: u64, len: usize) -> &'a [u8] {
+    pub(crate) unsafe fn slice<'a>(self, offset: u64, len: usize) -> &'a [u8] {
         #[expect(clippy::cast_possible_truncation, reason = "an offset inside a mapping")]
-        let from = self.0.as_ptr().wrapping_add(offset as usize);
+        let offset = offset as usize;
+        // SAFETY: the first byte lies in the mapping, says the contract.
+        let from = unsafe { self.0.add(offset) };
         // SAFETY: mapped, unchanged and alive, says the contract.
-        unsafe { std::slice::from_raw_parts(from, len) }
+        unsafe { NonNull::slice_from_raw_parts(from, len).as_ref() }
     }
 }

@@ -56,7 +56,7 @@ impl<'a, T: Record + ?Sized> Iter<'a, T> {
     fn read(&mut self, index: u64, end: End) -> Result<RecordRef<'a, T>> {
         let size = self.size();
         if let Some(bytes) = self.records.core().record(index) {
-            return Ok(RecordRef::borrowed(bytes));
+            return Ok(RecordRef::borrowed(T::view(bytes)));
         }
         let in_block = self.block.len() as u64 / size as u64;
         if index < self.block_from || self.block_from + in_block <= index {
@@ -111,7 +111,7 @@ impl<'a, T: Record + ?Sized> Iterator for Iter<'a, T> {
             let (record, rest) = rest.split_at_checked(self.size())?;
             self.borrowed = Some(rest);
             self.left.start += 1;
-            return Some(Ok(RecordRef::borrowed(record)));
+            return Some(Ok(RecordRef::borrowed(T::view(record))));
         }
         let index = self.left.next()?;
         Some(self.read(index, End::Front))
@@ -121,6 +121,20 @@ impl<'a, T: Record + ?Sized> Iterator for Iter<'a, T> {
         let left = self.left.end - self.left.start;
         let exact = usize::try_from(left).ok();
         (exact.unwrap_or(usize::MAX), exact)
+    }
+
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(self, start: A, mut visit: F) -> A {
+        if let Some(rest) = self.borrowed {
+            let each = T::each(rest, self.size());
+            return each
+                .fold(start, |folded, record| visit(folded, Ok(RecordRef::borrowed(record))));
+        }
+        let mut folded = start;
+        for record in self {
+            folded = visit(folded, record);
+        }
+        folded
     }
 
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
@@ -142,10 +156,24 @@ impl<T: Record + ?Sized> DoubleEndedIterator for Iter<'_, T> {
             let (rest, record) = rest.split_at_checked(rest.len().checked_sub(self.size())?)?;
             self.borrowed = Some(rest);
             self.left.end -= 1;
-            return Some(Ok(RecordRef::borrowed(record)));
+            return Some(Ok(RecordRef::borrowed(T::view(record))));
         }
         let index = self.left.next_back()?;
         Some(self.read(index, End::Back))
+    }
+
+    #[inline]
+    fn rfold<A, F: FnMut(A, Self::Item) -> A>(self, start: A, mut visit: F) -> A {
+        if let Some(rest) = self.borrowed {
+            let each = T::each(rest, self.size());
+            return each
+                .rfold(start, |folded, record| visit(folded, Ok(RecordRef::borrowed(record))));
+        }
+        let mut folded = start;
+        for record in self.rev() {
+            folded = visit(folded, record);
+        }
+        folded
     }
 }
 

@@ -36,6 +36,10 @@ pub trait Record: sealed::Sealed + 'static {
     #[doc(hidden)]
     fn view(bytes: &[u8]) -> &Self;
 
+    /// The records of `size` bytes each that whole ones are made of.
+    #[doc(hidden)]
+    fn each(bytes: &[u8], size: usize) -> impl DoubleEndedIterator<Item = &Self>;
+
     /// A record as bytes.
     #[doc(hidden)]
     fn bytes(&self) -> &[u8];
@@ -59,6 +63,11 @@ impl<T: Pod + fmt::Debug> Record for T {
     #[inline]
     fn view(bytes: &[u8]) -> &Self {
         bytemuck::from_bytes(bytes)
+    }
+
+    #[inline]
+    fn each(bytes: &[u8], _size: usize) -> impl DoubleEndedIterator<Item = &Self> {
+        bytemuck::cast_slice(bytes).iter()
     }
 
     fn bytes(&self) -> &[u8] {
@@ -93,6 +102,11 @@ impl Record for [u8] {
         bytes
     }
 
+    #[inline]
+    fn each(bytes: &[u8], size: usize) -> impl DoubleEndedIterator<Item = &Self> {
+        bytes.chunks_exact(size)
+    }
+
     fn bytes(&self) -> &[u8] {
         self
     }
@@ -121,8 +135,8 @@ enum Held<'a, T: Record + ?Sized> {
 
 impl<'a, T: Record + ?Sized> RecordRef<'a, T> {
     #[inline]
-    pub(crate) fn borrowed(bytes: &'a [u8]) -> Self {
-        Self(Held::Borrowed(T::view(bytes)))
+    pub(crate) fn borrowed(record: &'a T) -> Self {
+        Self(Held::Borrowed(record))
     }
 
     #[inline]

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    marker::PhantomData,
     ops::{Bound, RangeBounds},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -14,6 +13,7 @@ use crate::{
     error::Result,
     field::{Field, Value},
     iter::{FieldValues, Iter},
+    lending::Lending,
     options::Reopen,
     record::{Record, RecordRef},
     sidecar::{Loaded, SidecarStatus},
@@ -30,10 +30,9 @@ use crate::{
 /// directory is trusted and it is mapped; otherwise they are copied. Reads never allocate, but
 /// for copies of `[u8]` records.
 pub struct Records<T: Record + ?Sized = [u8]> {
-    core: Arc<Core>,
+    lending: Lending<T>,
     loaded: Arc<Loaded>,
     source: Source,
-    record: PhantomData<fn(&T)>,
 }
 
 /// Where a refreshed reader finds the newest file.
@@ -94,7 +93,7 @@ impl Drop for Pause {
 
 impl<T: Record + ?Sized> Records<T> {
     pub(crate) fn new((core, loaded): (Arc<Core>, Arc<Loaded>), source: Source) -> Self {
-        Self { core, loaded, source, record: PhantomData }
+        Self { lending: Lending::new(core), loaded, source }
     }
 
     pub(crate) fn loaded(&self) -> &Arc<Loaded> {
@@ -107,8 +106,9 @@ impl<T: Record + ?Sized> Records<T> {
         self.loaded.status()
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.core
+        self.lending.core()
     }
 
     /// Returns how many searches the sidecar's accelerator led astray; they were answered
@@ -123,7 +123,7 @@ impl<T: Record + ?Sized> Records<T> {
     #[must_use]
     #[inline]
     pub fn len(&self) -> u64 {
-        self.core.len()
+        self.core().len()
     }
 
     /// Returns whether there is no record.
@@ -135,13 +135,13 @@ impl<T: Record + ?Sized> Records<T> {
     /// Returns the bytes of a record.
     #[must_use]
     pub fn record_size(&self) -> usize {
-        self.core.record_size()
+        self.core().record_size()
     }
 
     /// Returns the path of the file; `(memory)` where there is none.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.core.path()
+        self.core().path()
     }
 
     /// Returns the record at `index`, borrowed where mapped, copied where not.
@@ -151,21 +151,21 @@ impl<T: Record + ?Sized> Records<T> {
     /// `OutOfRange`; `Io` and `Truncated` when the file is not mapped.
     #[inline]
     pub fn get(&self, index: u64) -> Result<RecordRef<'_, T>> {
-        let size = T::SIZE.unwrap_or_else(|| self.core.record_size());
-        match self.core.record_at(index, size) {
-            Some(bytes) => Ok(RecordRef::borrowed(bytes)),
+        match self.lending.record(index) {
+            Some(bytes) => Ok(RecordRef::borrowed(T::view(bytes))),
             None => self.get_otherwise(index),
         }
     }
 
     /// The record at `index`, in a window or copied.
+    #[cold]
     #[inline(never)]
     fn get_otherwise(&self, index: u64) -> Result<RecordRef<'_, T>> {
-        if let Some(bytes) = self.core.record(index) {
-            return Ok(RecordRef::borrowed(bytes));
+        if let Some(bytes) = self.core().record(index) {
+            return Ok(RecordRef::borrowed(T::view(bytes)));
         }
-        self.core.check(index)?;
-        let record = T::read(self.record_size(), |into| self.core.read(index, 0, into))?;
+        self.core().check(index)?;
+        let record = T::read(self.record_size(), |into| self.core().read(index, 0, into))?;
         Ok(RecordRef::copied(record))
     }
 
@@ -178,9 +178,9 @@ impl<T: Record + ?Sized> Records<T> {
         let count = self.whole_records(into.len())?;
         let end = index.saturating_add(count);
         if self.len() < end {
-            return Err(self.core.out_of_range(end.saturating_sub(1)));
+            return Err(self.core().out_of_range(end.saturating_sub(1)));
         }
-        self.core.read(index, 0, into)
+        self.core().read(index, 0, into)
     }
 
     /// Reads one field of the record at `index`.
@@ -190,14 +190,14 @@ impl<T: Record + ?Sized> Records<T> {
     /// `InvalidArgument` when the field does not lie inside a record, else as [`get`](Self::get).
     pub fn field(&self, index: u64, field: Field) -> Result<Value<'static>> {
         field.check(self.record_size())?;
-        self.core.check(index)?;
-        self.core.field(index, field)
+        self.core().check(index)?;
+        self.core().field(index, field)
     }
 
     /// Returns the bytes of all records as one slice, where they may be borrowed.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
-        self.core.slice(0..self.len())
+        self.core().slice(0..self.len())
     }
 
     /// Iterates all records, from both ends if wished.
@@ -228,7 +228,7 @@ impl<T: Record + ?Sized> Records<T> {
     ///
     /// `Io` when the system refuses the hint.
     pub fn advise(&self, advice: Advice) -> Result<()> {
-        self.core.advise(advice)
+        self.core().advise(advice)
     }
 
     /// Reads all records of a mapped file into memory ahead of use.
@@ -239,7 +239,7 @@ impl<T: Record + ?Sized> Records<T> {
     ///
     /// `Io` with what the device or the file system says.
     pub fn populate(&self) -> Result<()> {
-        self.core.populate()
+        self.core().populate()
     }
 
     /// Follows the writer: takes over its appends, and its newest sorted copy.
@@ -254,11 +254,11 @@ impl<T: Record + ?Sized> Records<T> {
     pub fn refresh(&mut self) -> Result<bool> {
         let newest = match &self.source {
             Source::Storage(current) => current.get(),
-            Source::Path(reopen) => reopen.refresh(&self.core)?,
+            Source::Path(reopen) => reopen.refresh(self.core())?,
         };
         let Some((core, loaded)) = newest else { return Ok(false) };
-        let is_other = !Arc::ptr_eq(&core, &self.core);
-        (self.core, self.loaded) = (core, loaded);
+        let is_other = !Arc::ptr_eq(&core, self.core());
+        (self.lending, self.loaded) = (Lending::new(core), loaded);
         // A path is looked up again only to find more records or other ones.
         Ok(is_other || matches!(self.source, Source::Path(_)))
     }
@@ -301,7 +301,7 @@ impl<T: bytemuck::Pod + fmt::Debug> Records<T> {
 
 impl<T: Record + ?Sized> Clone for Records<T> {
     fn clone(&self) -> Self {
-        let opened = (Arc::clone(&self.core), Arc::clone(&self.loaded));
+        let opened = (Arc::clone(self.core()), Arc::clone(&self.loaded));
         Self::new(opened, self.source.clone())
     }
 }

@@ -6,12 +6,24 @@ use std::cell::Cell;
 
 use crate::{core::Core, error::Result, field::Field};
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// What stands for the index of a record that is not there; no storage has so many.
+pub(crate) const ABSENT: u64 = u64::MAX;
+
 /// Keys in ascending order, by record index, as order-preserving `u64` images.
 ///
 /// Search asks only for keys below the count it was given. A function of the index is `Keys` too.
 pub(crate) trait Keys: Copy {
     /// The key of record `index`.
     fn key_at(self, index: u64) -> u64;
+
+    /// `index` if record `index`, one of `count`, has the key `probe`, else [`ABSENT`].
+    #[inline(always)]
+    fn found_at(self, index: u64, (count, probe): (u64, u64)) -> u64 {
+        if index < count && self.key_at(index) == probe { index } else { ABSENT }
+    }
 
     /// How many of the few keys `start..start + len` are below `probe`.
     #[inline(always)]
@@ -23,6 +35,14 @@ pub(crate) trait Keys: Copy {
     #[inline(always)]
     fn prefetch(self, start: u64, len: u64) {
         let _ = (start, len);
+    }
+
+    /// [`prefetch`](Self::prefetch) of the `len` keys from each of `starts` on.
+    #[inline(always)]
+    fn prefetch_all(self, starts: &[u64], len: u64) {
+        for start in starts {
+            self.prefetch(*start, len);
+        }
     }
 }
 
@@ -67,6 +87,22 @@ impl<'a, const WIDTH: usize, X: Fn([u8; WIDTH]) -> u64 + Copy> RecordKeys<'a, WI
         Some(Self { bytes, record_size, field_offset, len, image })
     }
 
+    /// How many bytes behind the first byte of a field the last one of `len` fields lies.
+    #[inline(always)]
+    fn reach(&self, len: u64) -> usize {
+        let fields = word_index(len.saturating_sub(1)).wrapping_mul(self.record_size);
+        fields.wrapping_add(WIDTH.saturating_sub(1))
+    }
+
+    /// Whether `len` fields lie in one cache line, from any record on whose index is a multiple
+    /// of `len`.
+    #[inline(always)]
+    fn is_in_line(&self, len: u64) -> bool {
+        let step = self.record_size.wrapping_mul(word_index(len));
+        let apart = if step == 0 { LINE } else { 1 << step.trailing_zeros().min(LINE.ilog2()) };
+        self.place(0) as usize % apart + self.reach(len) < apart
+    }
+
     /// Where the field of record `index` lies, if there is such a record.
     #[inline(always)]
     fn place(&self, index: u64) -> *const [u8; WIDTH] {
@@ -101,15 +137,27 @@ impl<const WIDTH: usize, X: Fn([u8; WIDTH]) -> u64 + Copy> Keys for RecordKeys<'
 
     #[inline(always)]
     fn prefetch(self, start: u64, len: u64) {
-        let step = self.record_size.max(64);
+        let step = self.record_size.max(LINE);
         let mut place = self.place(start).cast::<u8>();
-        let fields = word_index(len.saturating_sub(1)).wrapping_mul(self.record_size);
-        let last = place.wrapping_add(fields).wrapping_add(WIDTH.saturating_sub(1));
+        let last = place.wrapping_add(self.reach(len));
         while place < last {
             prefetch_line(place);
             place = place.wrapping_add(step);
         }
         prefetch_line(last);
+    }
+
+    #[inline(always)]
+    fn prefetch_all(self, starts: &[u64], len: u64) {
+        if self.is_in_line(len) {
+            for start in starts {
+                prefetch_line(self.place(*start).cast());
+            }
+        } else {
+            for start in starts {
+                self.prefetch(*start, len);
+            }
+        }
     }
 }
 
@@ -202,4 +250,38 @@ fn lead_word(core: &Core, lead: Field, index: u64) -> Result<u64> {
     };
     #[expect(clippy::cast_possible_truncation, reason = "the image of at most 8 bytes")]
     Ok(lead.image(bytes) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE, RecordKeys};
+
+    /// Fields of `WIDTH` bytes, taken `len` at a time, beside the lines that they really touch.
+    fn check<const WIDTH: usize>((size, offset): (usize, usize), len: u64) -> bool {
+        #[repr(align(64))]
+        struct Lines([u8; 64 * LINE]);
+        let lines = Lines([0; 64 * LINE]);
+        let keys = RecordKeys::<WIDTH, _>::new(&lines.0, size, offset, |_| 0).unwrap();
+        let is_in_line = keys.is_in_line(len);
+        let line = |index: u64, byte: usize| (keys.place(index) as usize + byte) / LINE;
+        for start in (0..40).step_by(usize::try_from(len).unwrap()) {
+            let touches_one = line(start, 0) == line(start + len - 1, WIDTH - 1);
+            assert!(touches_one || !is_in_line, "{size} {offset} {len} from {start}");
+        }
+        is_in_line
+    }
+
+    #[test]
+    fn one_prefetch_is_asked_for_only_where_it_is_enough() {
+        assert!(check::<8>((16, 0), 4));
+        assert!(check::<8>((16, 8), 4));
+        assert!(check::<8>((16, 4), 1));
+        assert!(check::<8>((40, 0), 1));
+        assert!(!check::<8>((40, 4), 1));
+        assert!(!check::<8>((40, 0), 4));
+        assert!(check::<4>((12, 8), 1));
+        assert!(!check::<4>((12, 8), 4));
+        assert!(check::<2>((64, 62), 1));
+        assert!(!check::<8>((64, 0), 4));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     bound,
-    keys::{self, Keys, Visit},
+    keys::{self, ABSENT, Keys, Visit},
     tree::Tree,
 };
 use crate::{
@@ -41,14 +41,17 @@ impl Visit for Many<'_> {
     fn visit(self, keys: impl Keys) {
         let mut answers = [0; BATCH];
         let answers = &mut answers[..self.probes.len()];
-        match self.tree {
-            Some(tree) => tree.lower_bound_many(keys, self.probes, answers),
-            None => bound::lower_bound_many(self.count, keys, self.probes, answers),
+        if let Some(tree) = self.tree {
+            tree.find_many(keys, self.probes, answers);
+        } else {
+            bound::lower_bound_many(self.count, keys, self.probes, answers);
+            for (&probe, answer) in self.probes.iter().zip(&mut *answers) {
+                *answer = keys.found_at(*answer, (self.count, probe));
+            }
         }
-        for ((found, &probe), &answer) in self.found.iter_mut().zip(self.probes).zip(&*answers) {
+        for (found, &answer) in self.found.iter_mut().zip(&*answers) {
             // `found` holds the probe where the field can have the value at all.
-            let is_there = found.is_some() && answer < self.count && keys.key_at(answer) == probe;
-            *found = is_there.then_some(answer);
+            *found = (found.is_some() && answer != ABSENT).then_some(answer);
         }
     }
 }

@@ -54,12 +54,12 @@ impl<'s> Search<'s> {
 
     /// The record that answers, by the bias where none has the value.
     pub(super) fn answer(&self, bias: Bias) -> Result<Option<u64>> {
-        let found = self.equal_range()?;
-        if !found.is_empty() {
-            return Ok(Some(found.start));
+        let start = self.lower_bound()?;
+        if self.is_found(start)? {
+            return Ok(Some(start));
         }
-        let after = Some(found.start).filter(|&index| index < self.count);
-        let before = match (bias, found.start.checked_sub(1)) {
+        let after = Some(start).filter(|&index| index < self.count);
+        let before = match (bias, start.checked_sub(1)) {
             (Bias::Exact | Bias::After, _) | (_, None) => None,
             (_, Some(last)) => Some(self.first_of_equals(last)?),
         };
@@ -95,6 +95,14 @@ impl<'s> Search<'s> {
             _ => self.upper_bound()?,
         };
         Ok(start..end.max(start))
+    }
+
+    /// Whether the record at `start`, the lower bound, has the value.
+    fn is_found(&self, start: u64) -> Result<bool> {
+        match self.probe {
+            Probe::Image(target) => Ok(!self.is_at_or_above(start, target.upper)?),
+            Probe::Bytes(_) => Ok(start < self.upper_bound()?),
+        }
     }
 
     /// Whether record `index` does not lie below the cut; past the last record none does.

@@ -29,6 +29,14 @@ use shape::{FANOUT, GROUP, Level, Marks, Node, STRETCH, TreeLayout, image, mark,
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
     layout: TreeLayout,
+    parts: Parts<'a>,
+    simd: Simd,
+    stale_count: AtomicU64,
+}
+
+/// Where a search looks, apart from the count of stale answers: loops hold a copy in registers.
+#[derive(Debug, Clone, Copy)]
+struct Parts<'a> {
     /// Invariant T1: all nodes of the layout.
     nodes: &'a [Node],
     /// Invariant T2: the lowest level, one word per group and padding.
@@ -37,8 +45,7 @@ pub(crate) struct Tree<'a> {
     marks: &'a [Marks],
     /// Invariant T3: if there are records, it is a place in `words` and in `marks`.
     last_group: u64,
-    simd: Simd,
-    stale_count: AtomicU64,
+    record_count: u64,
 }
 
 impl<'a> Tree<'a> {
@@ -53,8 +60,8 @@ impl<'a> Tree<'a> {
         let lowest = layout.levels().last().map_or(0, |level| word_index(level.first_node));
         let (words, _) = nodes[lowest..].as_flattened().as_chunks();
         let last_group = layout.group_count().saturating_sub(1);
-        let stale_count = AtomicU64::new(0);
-        Some(Self { layout, nodes, words, marks, last_group, simd, stale_count })
+        let parts = Parts { nodes, words, marks, last_group, record_count: n };
+        Some(Self { layout, parts, simd, stale_count: AtomicU64::new(0) })
     }
 
     /// How many answers the tree led astray, so that they were found without it: 0 for the tree of
@@ -91,19 +98,52 @@ impl<'a> Tree<'a> {
         let Some((top, lower)) = self.layout.levels().split_first() else {
             return 0;
         };
-        let mut place = self.top(top, probe);
+        let parts = self.parts;
+        let mut place = parts.top(top, probe);
         for level in lower {
-            place = self.descend(level, place, probe);
+            place = parts.descend(level, place, probe);
         }
-        let start = self.stretch(place, probe);
-        let count = self.count(keys, start, probe.key);
+        let start = parts.stretch(place, probe);
+        // An answer at the edge is checked in the record before.
+        keys.prefetch(start.saturating_sub(1), 1);
+        let count = parts.count(keys, start, probe.key);
         if proves(count) { start + count } else { self.settle(keys, probe.key, start + count) }
     }
 
+    /// Checks an answer at the edge of a stretch in the records, and mends it.
+    #[inline(always)]
+    fn settle(&self, keys: impl Keys, probe: u64, at: u64) -> u64 {
+        if self.parts.holds(keys, probe, at) { at } else { self.mend(keys, probe, at) }
+    }
+
+    /// The answer for a probe whose stretch ended at `at` without reaching it: several stretches
+    /// of a group can share the probe's mark; else the tree is stale.
+    #[cold]
+    #[inline(never)]
+    fn mend(&self, keys: impl Keys, probe: u64, at: u64) -> u64 {
+        let group = at.saturating_sub(1) / GROUP;
+        let place = word_index(group);
+        let base = place.checked_sub(1).map_or(0, |before| last_image(&self.parts.words[before]));
+        let probe_mark = mark(probe, base, last_image(&self.parts.words[place]));
+        let (marks, _) = self.parts.marks[place].as_chunks::<2>();
+        let through =
+            marks.iter().take_while(|mark| u16::from_le_bytes(**mark) <= probe_mark).count();
+        let end = (through as u64 + 1).min(shape::MARKS) * STRETCH + group * GROUP;
+        let end = end.min(self.parts.record_count);
+        let in_group = bound::lower_bound_by(at..end, |index| keys.key_at(index).cmp(&probe));
+        if self.parts.holds(keys, probe, in_group) {
+            return in_group;
+        }
+        self.stale_count.fetch_add(1, Ordering::Relaxed);
+        bound::lower_bound(self.parts.record_count, keys, probe)
+    }
+}
+
+impl Parts<'_> {
     /// The word of the top level under which `probe` belongs: a node of the next level, or a
     /// group, or one past the last of them.
     #[inline(always)]
-    fn top(&self, level: &Level, probe: Probe<impl Counter>) -> u64 {
+    fn top(self, level: &Level, probe: Probe<impl Counter>) -> u64 {
         let (node, second) = (&self.nodes[0], self.nodes.get(1));
         let mut below = probe.words_below(node);
         if let Some(second) = second
@@ -118,7 +158,7 @@ impl<'a> Tree<'a> {
     /// led to, wherever that is: a node of the next level, or a group, or anything if the tree is
     /// damaged.
     #[inline(always)]
-    fn descend(&self, level: &Level, node: u64, probe: Probe<impl Counter>) -> u64 {
+    fn descend(self, level: &Level, node: u64, probe: Probe<impl Counter>) -> u64 {
         let node = node.min(level.node_count() - 1);
         let place = word_index(level.first_node + node);
         // SAFETY: (1) `node < level.node_count()` by the line before last, and a level has a node;
@@ -129,7 +169,7 @@ impl<'a> Tree<'a> {
 
     /// The first record of the stretch of `group`, or of the last group, to which `probe` belongs.
     #[inline(always)]
-    fn stretch(&self, group: u64, probe: Probe<impl Counter>) -> u64 {
+    fn stretch(self, group: u64, probe: Probe<impl Counter>) -> u64 {
         let group = group.min(self.last_group);
         let place = word_index(group);
         // SAFETY: `place <= self.last_group` by the clamp, which is a place in `marks` (T3).
@@ -143,13 +183,13 @@ impl<'a> Tree<'a> {
         };
         let probe_mark = mark(probe.key, base, last_image(top));
         let below = probe.counter.marks_below(marks, probe_mark) as u64;
-        (group * GROUP + below * STRETCH).min(self.layout.record_count())
+        (group * GROUP + below * STRETCH).min(self.record_count)
     }
 
     /// How many records of the stretch from `start` are below `probe`.
     #[inline(always)]
-    fn count(&self, keys: impl Keys, start: u64, probe: u64) -> u64 {
-        let left = self.layout.record_count() - start;
+    fn count(self, keys: impl Keys, start: u64, probe: u64) -> u64 {
+        let left = self.record_count - start;
         // A constant length lets the count be unrolled.
         if STRETCH <= left {
             keys.count_below(start, STRETCH, probe)
@@ -158,39 +198,11 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Checks an answer at the edge of a stretch in the records, and mends it.
     #[inline(always)]
-    fn settle(&self, keys: impl Keys, probe: u64, at: u64) -> u64 {
-        if self.holds(keys, probe, at) { at } else { self.mend(keys, probe, at) }
-    }
-
-    #[inline(always)]
-    fn holds(&self, keys: impl Keys, probe: u64, at: u64) -> bool {
+    fn holds(self, keys: impl Keys, probe: u64, at: u64) -> bool {
         let is_above_lower = at < 1 || keys.key_at(at - 1) < probe;
-        let is_reached = self.layout.record_count() <= at || probe <= keys.key_at(at);
+        let is_reached = self.record_count <= at || probe <= keys.key_at(at);
         is_above_lower && is_reached
-    }
-
-    /// The answer for a probe whose stretch ended at `at` without reaching it: several stretches
-    /// of a group can share the probe's mark; else the tree is stale.
-    #[cold]
-    #[inline(never)]
-    fn mend(&self, keys: impl Keys, probe: u64, at: u64) -> u64 {
-        let group = at.saturating_sub(1) / GROUP;
-        let place = word_index(group);
-        let base = place.checked_sub(1).map_or(0, |before| last_image(&self.words[before]));
-        let probe_mark = mark(probe, base, last_image(&self.words[place]));
-        let (marks, _) = self.marks[place].as_chunks::<2>();
-        let through =
-            marks.iter().take_while(|mark| u16::from_le_bytes(**mark) <= probe_mark).count();
-        let end = (through as u64 + 1).min(shape::MARKS) * STRETCH + group * GROUP;
-        let end = end.min(self.layout.record_count());
-        let in_group = bound::lower_bound_by(at..end, |index| keys.key_at(index).cmp(&probe));
-        if self.holds(keys, probe, in_group) {
-            return in_group;
-        }
-        self.stale_count.fetch_add(1, Ordering::Relaxed);
-        bound::lower_bound(self.layout.record_count(), keys, probe)
     }
 }
 

@@ -167,6 +167,28 @@ fn iterators_go_both_ways_and_know_their_length(
 }
 
 #[rstest]
+fn folds_see_what_is_left(
+    #[values(File, Map, Windowed, Memory)] backing: Backing,
+    #[values(InPlace, AppendOnly)] mutability: Mutability,
+) {
+    let (_dir, storage) = filled(backing, mutability, 20_000);
+    let mut left = storage.range(3..19_999);
+    assert_eq!((left.next().is_some(), left.next_back().is_some()), (true, true));
+    let mut right = storage.range(3..19_999);
+    assert_eq!((right.next().is_some(), right.next_back().is_some()), (true, true));
+    let expected: Vec<u64> = (4..19_998).map(|place| place * 10).collect();
+    let push = |mut keys: Vec<u64>, key: u64| {
+        keys.push(key);
+        keys
+    };
+    let forth = left.fold(Vec::new(), |keys, record| push(keys, record.unwrap().key.get()));
+    assert_eq!(forth, expected);
+    let mut back = right.rfold(Vec::new(), |keys, record| push(keys, record.unwrap().key.get()));
+    back.reverse();
+    assert_eq!(back, expected);
+}
+
+#[rstest]
 fn records_sized_at_run_time(
     #[values(File, Map, Windowed, Memory)] backing: Backing,
     #[values(1, 3, 8, 13, 100_000)] size: usize,
@@ -182,6 +204,12 @@ fn records_sized_at_run_time(
     storage.swap(0, 2).unwrap();
     let all: Vec<u8> = storage.iter().map(|record| record.unwrap()[0]).collect();
     assert_eq!(all, [3, 9, 1]);
+    let options = options.mutability(AppendOnly);
+    let mut storage: Storage = options.create(dir.file("appended")).unwrap();
+    storage.append(&[record(1), record(2), record(3)].concat()).unwrap();
+    let digits = |number: usize, record: &[u8]| number * 10 + usize::from(record[size - 1]);
+    assert_eq!(storage.iter().fold(0, |number, record| digits(number, &record.unwrap())), 123);
+    assert_eq!(storage.iter().rfold(0, |number, record| digits(number, &record.unwrap())), 321);
     if 1 < size {
         assert_eq!(storage.append(&[0]).unwrap_err().kind(), ErrorKind::InvalidArgument);
         assert_eq!(storage.set(0, &[0]).unwrap_err().kind(), ErrorKind::InvalidArgument);

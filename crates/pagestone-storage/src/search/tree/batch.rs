@@ -4,12 +4,14 @@
 //! memory, the next block is one stage behind. A stage asks for what the next one reads.
 #![expect(clippy::inline_always, reason = "has to compile with the CPU features of the caller")]
 
+use std::hint::select_unpredictable;
+
 use crate::search::{
     Keys,
     count::{Counter, Work},
-    keys::{prefetch_line, word_index},
+    keys::{ABSENT, prefetch_line, word_index},
     tree::{
-        Probe, Tree, proves,
+        Parts, Probe, Tree, proves,
         shape::{Level, STRETCH},
     },
 };
@@ -20,80 +22,88 @@ const LANES: usize = 32;
 const LAST_STAGES: usize = 3;
 
 impl Tree<'_> {
-    /// [`lower_bound`](Self::lower_bound) of each probe, in the order of the probes. Best with
-    /// hundreds of probes; nothing is allocated.
+    /// The first record that has each probe, or [`ABSENT`], in the
+    /// order of the probes. Best with hundreds of probes; nothing is allocated.
     ///
     /// # Panics
     ///
     /// If there is not one answer per probe.
-    pub(crate) fn lower_bound_many(&self, keys: impl Keys, probes: &[u64], answers: &mut [u64]) {
+    pub(crate) fn find_many(&self, keys: impl Keys, probes: &[u64], answers: &mut [u64]) {
         assert!(probes.len() == answers.len(), "one answer per probe");
         self.simd.run(Many { tree: self, keys, probes, answers });
     }
 
     /// Takes one block through one stage. `places` holds, per probe, what the stage before found:
     /// a node, a group, the start of a stretch, an answer.
+    ///
+    /// What the next stage reads is asked for in a loop of its own: an address is translated
+    /// before its prefetch is done with, and only among few instructions do several translations
+    /// go on at once.
     #[inline(always)]
     fn stage<K: Keys, C: Counter>(&self, stage: usize, block: Block<'_, K, C>) {
-        let levels = self.layout.levels();
+        let Block { keys, counter, probes, places, edges } = block;
+        let (levels, parts) = (self.layout.levels(), self.parts);
+        let lanes = probes.iter().map(|&key| Probe { key, counter }).zip(&mut *places);
         if stage < 1 {
-            for (key, place) in block.probes.iter().zip(block.places) {
+            for (probe, place) in lanes {
                 // What comes next is one of few places, which stay in the cache.
-                *place = self.top(&levels[0], Probe { key: *key, counter: block.counter });
+                *place = parts.top(&levels[0], probe);
             }
         } else if stage < levels.len() {
-            self.level_stage(&levels[stage..], block);
-        } else if stage <= levels.len() {
-            for (key, place) in block.probes.iter().zip(block.places) {
-                *place = self.stretch(*place, Probe { key: *key, counter: block.counter });
-                block.keys.prefetch(*place, STRETCH);
+            let level = levels[stage];
+            for (probe, place) in lanes {
+                *place = parts.descend(&level, *place, probe);
             }
+            parts.prefetch_under(levels.get(stage + 1), places);
+        } else if stage <= levels.len() {
+            for (probe, place) in lanes {
+                *place = parts.stretch(*place, probe);
+            }
+            keys.prefetch_all(places, STRETCH);
         } else if stage <= levels.len() + 1 {
-            self.records_stage(block);
+            parts.records_stage(Block { keys, counter, probes, places, edges });
         } else {
-            for lane in block.edges.lanes() {
+            for lane in edges.lanes() {
                 let lane = usize::from(*lane);
-                let place = &mut block.places[lane];
-                *place = self.settle(block.keys, block.probes[lane], *place);
+                let at = self.settle(keys, probes[lane], places[lane]);
+                places[lane] = keys.found_at(at, (parts.record_count, probes[lane]));
             }
         }
     }
+}
 
-    /// Goes down one level, the first of `levels`.
+impl Parts<'_> {
+    /// Asks for what lies under words: nodes of the next level, or else marks.
     #[inline(always)]
-    fn level_stage<K, C: Counter>(&self, levels: &[Level], block: Block<'_, K, C>) {
-        let level = levels[0];
-        let lanes = block.probes.iter().zip(block.places);
-        match levels.get(1).map(|next| next.first_node) {
-            Some(next) => {
-                for (key, place) in lanes {
-                    let probe = Probe { key: *key, counter: block.counter };
-                    *place = self.descend(&level, *place, probe);
-                    let node = self.nodes.as_ptr().wrapping_add(word_index(next + *place));
-                    prefetch_line(node.cast());
-                    prefetch_line(node.cast::<u8>().wrapping_add(64));
-                }
+    fn prefetch_under(self, next: Option<&Level>, places: &[u64]) {
+        let Some(next) = next else {
+            for place in places {
+                prefetch_line(self.marks.as_ptr().wrapping_add(word_index(*place)).cast());
             }
-            None => {
-                for (key, place) in lanes {
-                    let probe = Probe { key: *key, counter: block.counter };
-                    *place = self.descend(&level, *place, probe);
-                    prefetch_line(self.marks.as_ptr().wrapping_add(word_index(*place)).cast());
-                }
-            }
+            return;
+        };
+        let nodes = self.nodes.as_ptr().wrapping_add(word_index(next.first_node));
+        for place in places {
+            let node = nodes.wrapping_add(word_index(*place)).cast::<u8>();
+            prefetch_line(node);
+            prefetch_line(node.wrapping_add(64));
         }
     }
 
     /// Counts in the records, and notes the lanes whose answer has a neighbour elsewhere.
     #[inline(always)]
-    fn records_stage<K: Keys, C>(&self, block: Block<'_, K, C>) {
+    fn records_stage<K: Keys, C>(self, block: Block<'_, K, C>) {
         let Block { keys, probes, places, edges, .. } = block;
         edges.len = 0;
         for (lane, (probe, place)) in (0_u8..).zip(probes.iter().zip(&mut *places)) {
             let count = self.count(keys, *place, *probe);
-            *place += count;
+            let is_answer = proves(count);
             edges.lanes[edges.len] = lane;
-            edges.len += usize::from(!proves(count));
+            edges.len += usize::from(!is_answer);
+            // A record of the stretch, which is at hand; edges wait for the next stage.
+            let inside = (*place + count.min(STRETCH - 1)).min(self.record_count - 1);
+            let is_other = keys.key_at(inside) != *probe;
+            *place = select_unpredictable(is_answer & is_other, ABSENT, *place + count);
         }
         for lane in edges.lanes() {
             keys.prefetch(places[usize::from(*lane)].saturating_sub(1), 1);
@@ -138,7 +148,7 @@ impl<K: Keys> Work for Many<'_, K> {
     fn run(self, counter: impl Counter) {
         let Self { tree, keys, probes, answers } = self;
         if tree.layout.record_count() < 1 {
-            answers.fill(0);
+            answers.fill(ABSENT);
             return;
         }
         let stages = tree.layout.levels().len() + LAST_STAGES;
