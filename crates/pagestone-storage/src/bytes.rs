@@ -10,7 +10,7 @@ mod windowed;
 
 pub use advice::Advice;
 pub(crate) use file::FileBytes;
-pub(crate) use map::{Access, MapBytes, Range};
+pub(crate) use map::{Access, MapBytes, Range, UNIT, ZEROS};
 pub(crate) use memory::{Appending, MemoryBytes};
 pub(crate) use windowed::{WindowedBytes, Windows};
 

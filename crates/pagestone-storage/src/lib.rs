@@ -16,6 +16,7 @@ pub mod le; // little-endian numbers for record types
 mod options; // how a storage is created and opened
 mod trust; // the promise that unlocks borrowed records
 mod core; // one opened file, shared by writer and readers
+pub mod raw; // mapped bytes for a layer above that lays them out itself
 mod lending; // what a reader borrows from
 mod published; // the length that readers follow
 mod bytes; // the bytes of one file: file, map, memory

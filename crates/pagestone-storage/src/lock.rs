@@ -42,13 +42,43 @@ impl WriterLock {
                 }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    let what = "another writer has it open";
+                    let what = "another writer, or a reader that keeps writers out, has it open";
                     return Err(Error::refused(ErrorKind::Locked, path, what));
                 }
                 Err(TryLockError::Error(source)) => {
                     return Err(Error::io("lock", &lock_path, source));
                 }
             }
+        }
+    }
+}
+
+/// The right to be sure that no writer lives, given back on drop.
+#[derive(Debug)]
+pub(crate) struct ReaderLock {
+    _file: SysFile,
+}
+
+impl ReaderLock {
+    /// Takes the lock of the file at `path`, without waiting; `None` where there is no lock file
+    /// that this process may open.
+    pub(crate) fn take(path: &Path) -> Result<Option<Self>> {
+        let lock_path = lock_path(path);
+        let file = match SysFile::open(&lock_path, Opening::Read) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ReadOnly) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let taken = seam::call(Call::Lock).map_err(TryLockError::Error);
+        match taken.and_then(|()| file.try_lock_shared()) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::refused(ErrorKind::Locked, path, "a writer has it open"))
+            }
+            Err(TryLockError::Error(source)) if is_unsupported(&source) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(Error::io("lock", &lock_path, source)),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The one place where a test can see, fail or cut what a storage does to its file.
 //!
 //! Every system call that changes a file and every store to a mapped page announces itself here
-//! first. Without the feature `crash-sim` the announcements are nothing; with it, a thread that
-//! runs inside [`watch`] has each of them recorded, and one of them failed, as its [`Plan`] says.
+//! first, and what a call did to the file's bytes, its length and the device afterwards. Without
+//! the feature `crash-sim` the announcements are nothing; with it, a thread that runs inside [`watch`]
+//! has each of them recorded, and calls failed, as its [`Plan`] says.
 
 #[cfg(feature = "crash-sim")]
-pub use watching::{Event, Plan, Trace, watch};
+pub use watching::{Event, Machine, Plan, Trace, mark, set_machine, watch};
 
 /// A system call that the seam can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,14 +15,16 @@ pub use watching::{Event, Plan, Trace, watch};
 pub enum Call {
     /// `openat`.
     Open,
-    /// `fstat`.
+    /// `fstat`, `statx` and `statfs`.
     Stat,
     /// `pread`.
     Read,
     /// `pwrite`.
     Write,
-    /// `fallocate`.
+    /// `fallocate` that reserves blocks, makes them zero or makes the file longer.
     Allocate,
+    /// `fallocate` that gives blocks back.
+    Punch,
     /// `ftruncate`.
     Truncate,
     /// `fdatasync` of a file.
@@ -32,7 +35,7 @@ pub enum Call {
     Rename,
     /// `unlink`.
     Remove,
-    /// `mmap`.
+    /// `mmap`, and `madvise` that makes pages writable.
     Map,
     /// `flock`.
     Lock,
@@ -51,14 +54,37 @@ pub(crate) fn call(_call: Call) -> std::io::Result<()> {
 #[inline]
 pub(crate) fn store(_at: usize, _bytes: &[u8]) {}
 
+/// Announces that `bytes` were written at `offset` of the file.
+#[cfg(not(feature = "crash-sim"))]
+#[inline]
+pub(crate) fn written(_offset: u64, _bytes: &[u8]) {}
+
+/// Announces that the file has this length.
+#[cfg(not(feature = "crash-sim"))]
+#[inline]
+pub(crate) fn length(_len: u64) {}
+
+/// Announces that bytes of the file read as zeros.
+#[cfg(not(feature = "crash-sim"))]
+#[inline]
+pub(crate) fn zeroed(_offset: u64, _len: u64) {}
+
+/// Announces that what was stored and written before is on the device.
+#[cfg(not(feature = "crash-sim"))]
+#[inline]
+pub(crate) fn synced() {}
+
 #[cfg(feature = "crash-sim")]
-pub(crate) use watching::{call, store};
+pub(crate) use watching::{call, is_watched, length, machine, store, synced, written, zeroed};
 
 #[cfg(feature = "crash-sim")]
 mod watching {
     //! The recording form of the seam.
 
-    use std::{cell::RefCell, io};
+    use std::{
+        cell::{Cell, RefCell},
+        io,
+    };
 
     use super::Call;
 
@@ -116,6 +142,35 @@ mod watching {
             /// The bytes.
             bytes: Vec<u8>,
         },
+        /// It wrote bytes to the file by a system call, which succeeded.
+        Written {
+            /// The offset of the first byte in the file.
+            offset: u64,
+            /// The bytes.
+            bytes: Vec<u8>,
+        },
+        /// The file was given this length; what it is longer reads as zeros.
+        Length(u64),
+        /// Bytes of the file, all below its length, read as zeros.
+        Zeroed {
+            /// The offset of the first byte in the file.
+            offset: u64,
+            /// How many bytes.
+            len: u64,
+        },
+        /// A sync of the file succeeded.
+        Synced,
+        /// The test was here; see [`mark`].
+        Mark(u64),
+    }
+
+    /// What the machine says of itself and of its mounts.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Machine {
+        /// The number of its boot.
+        pub boot: [u64; 2],
+        /// The id of the mount that shows a file.
+        pub mount: u64,
     }
 
     /// What happened while a function was watched.
@@ -131,6 +186,7 @@ mod watching {
 
     thread_local! {
         static WATCH: RefCell<Option<(Plan, Trace)>> = const { RefCell::new(None) };
+        static MACHINE: Cell<Option<Machine>> = const { Cell::new(None) };
     }
 
     /// Runs `work` on this thread under `plan` and returns its answer and what it did.
@@ -139,6 +195,35 @@ mod watching {
         let answer = work();
         let trace = WATCH.replace(outer).map(|(_, trace)| trace).unwrap_or_default();
         (answer, trace)
+    }
+
+    /// Records that the test has come to `place`.
+    pub fn mark(place: u64) {
+        push(|| Event::Mark(place));
+    }
+
+    /// Lets this thread see another boot or another mount than there is; `None` ends that.
+    ///
+    /// What [`RawFile::identity`](crate::raw::RawFile::identity) says of memory stays as it is.
+    pub fn set_machine(machine: Option<Machine>) {
+        MACHINE.set(machine);
+    }
+
+    pub(crate) fn machine() -> Option<Machine> {
+        MACHINE.get()
+    }
+
+    pub(crate) fn is_watched() -> bool {
+        WATCH.with_borrow(Option::is_some)
+    }
+
+    /// Records an event, which is only made where somebody watches.
+    fn push(event: impl FnOnce() -> Event) {
+        WATCH.with_borrow_mut(|watch| {
+            if let Some((_, trace)) = watch {
+                trace.events.push(event());
+            }
+        });
     }
 
     pub(crate) fn call(call: Call) -> io::Result<()> {
@@ -163,10 +248,22 @@ mod watching {
     }
 
     pub(crate) fn store(at: usize, bytes: &[u8]) {
-        WATCH.with_borrow_mut(|watch| {
-            if let Some((_, trace)) = watch {
-                trace.events.push(Event::Store { at, bytes: bytes.to_vec() });
-            }
-        });
+        push(|| Event::Store { at, bytes: bytes.to_vec() });
+    }
+
+    pub(crate) fn written(offset: u64, bytes: &[u8]) {
+        push(|| Event::Written { offset, bytes: bytes.to_vec() });
+    }
+
+    pub(crate) fn length(len: u64) {
+        push(|| Event::Length(len));
+    }
+
+    pub(crate) fn zeroed(offset: u64, len: u64) {
+        push(|| Event::Zeroed { offset, len });
+    }
+
+    pub(crate) fn synced() {
+        push(|| Event::Synced);
     }
 }

@@ -5,12 +5,13 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
+    os::fd::AsRawFd,
     os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use rustix::fs::{FallocateFlags, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, OFlags, StatxFlags};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -132,10 +133,35 @@ impl SysFile {
         })
     }
 
+    /// Reads past the page cache, from the device, where the file system offers that; else as
+    /// [`read_at`](Self::read_at). All of `into` lies in one page of 4 KiB.
+    pub(crate) fn read_device(&self, offset: u64, into: &mut [u8]) -> Result<()> {
+        const PAGE: usize = 4096;
+        let skip = usize::try_from(offset % PAGE as u64).unwrap_or(0);
+        let mut memory = vec![0; 2 * PAGE];
+        let aligned = memory.as_ptr().align_offset(PAGE);
+        let page = memory.get_mut(aligned..aligned + PAGE);
+        let read = || {
+            seam::call(Call::Read)?;
+            let page = page.ok_or(io::ErrorKind::InvalidInput)?;
+            let again = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let flags = OFlags::DIRECT.bits().cast_signed();
+            let direct = OpenOptions::new().read(true).custom_flags(flags).open(again)?;
+            direct.read_exact_at(page, offset - skip as u64)?;
+            let found = page.get(skip..skip + into.len()).ok_or(io::ErrorKind::InvalidInput)?;
+            into.copy_from_slice(found);
+            Ok::<(), io::Error>(())
+        };
+        // A file system in memory has no device to read from.
+        if read().is_ok() { Ok(()) } else { self.read_at(offset, into) }
+    }
+
     pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         seam::call(Call::Write)
             .and_then(|()| self.file.write_all_at(bytes, offset))
-            .map_err(self.failed("write"))
+            .map_err(self.failed("write"))?;
+        seam::written(offset, bytes);
+        Ok(())
     }
 
     /// Reserves blocks for `offset..offset + len` without changing the length of the file.
@@ -145,22 +171,76 @@ impl SysFile {
         if len == 0 {
             return Ok(());
         }
-        seam::call(Call::Allocate).map_err(self.failed("allocate"))?;
-        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, len) {
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
-            Err(errno) => Err(Error::io("allocate", &self.path, errno.into())),
+        self.fallocate(Call::Allocate, FallocateFlags::KEEP_SIZE, (offset, len)).map(drop)
+    }
+
+    /// Makes the file longer, from `from` to `to`, by blocks that show zeros; returns whether the
+    /// file system offers that.
+    ///
+    /// On an error the file may be longer than before.
+    pub(crate) fn extend(&self, from: u64, to: u64) -> Result<bool> {
+        let extent = (from, to - from);
+        let offered = self.fallocate(Call::Allocate, FallocateFlags::empty(), extent)?;
+        if offered {
+            seam::length(to);
+        }
+        Ok(offered)
+    }
+
+    /// Makes bytes inside the file zero, with blocks of their own; returns whether the file
+    /// system offers that.
+    pub(crate) fn zero(&self, offset: u64, len: u64) -> Result<bool> {
+        let flags = FallocateFlags::ZERO_RANGE.union(FallocateFlags::KEEP_SIZE);
+        let offered = self.fallocate(Call::Allocate, flags, (offset, len))?;
+        if offered {
+            seam::zeroed(offset, len);
+        }
+        Ok(offered)
+    }
+
+    /// Gives blocks back, whose bytes then read as zeros; returns whether the file system offers
+    /// that.
+    pub(crate) fn punch(&self, offset: u64, len: u64) -> Result<bool> {
+        let flags = FallocateFlags::PUNCH_HOLE.union(FallocateFlags::KEEP_SIZE);
+        let offered = self.fallocate(Call::Punch, flags, (offset, len))?;
+        if offered {
+            seam::zeroed(offset, len);
+        }
+        Ok(offered)
+    }
+
+    /// Returns whether the file system offers the form of `fallocate` that `flags` ask for.
+    fn fallocate(
+        &self,
+        call: Call,
+        flags: FallocateFlags,
+        (offset, len): (u64, u64),
+    ) -> Result<bool> {
+        let action = if call == Call::Punch { "punch" } else { "allocate" };
+        let made = seam::call(call).and_then(|()| {
+            let make = || rustix::fs::fallocate(&self.file, flags, offset, len);
+            Ok(rustix::io::retry_on_intr(make)?)
+        });
+        match made {
+            Ok(()) => Ok(true),
+            Err(source) if is_unsupported(&source) => Ok(false),
+            Err(source) => Err(Error::io(action, &self.path, source)),
         }
     }
 
     pub(crate) fn truncate(&self, len: u64) -> Result<()> {
         seam::call(Call::Truncate)
             .and_then(|()| self.file.set_len(len))
-            .map_err(self.failed("truncate"))
+            .map_err(self.failed("truncate"))?;
+        seam::length(len);
+        Ok(())
     }
 
     /// Waits until the file's bytes and length are on the device.
     pub(crate) fn sync(&self) -> Result<()> {
-        seam::call(Call::Sync).and_then(|()| self.file.sync_data()).map_err(self.failed("sync"))
+        seam::call(Call::Sync).and_then(|()| self.file.sync_data()).map_err(self.failed("sync"))?;
+        seam::synced();
+        Ok(())
     }
 
     /// Errors when the file has other names, by which another writer would find another lock.
@@ -190,6 +270,32 @@ impl SysFile {
         Ok((metadata.dev(), metadata.ino()))
     }
 
+    /// Device, inode and how many names it has.
+    pub(crate) fn numbers(&self) -> Result<(u64, u64, u64)> {
+        let metadata = self.metadata()?;
+        Ok((metadata.dev(), metadata.ino(), metadata.nlink()))
+    }
+
+    /// The id of the mount that shows the file, 0 where the system does not tell.
+    ///
+    /// Unique for the life of the system since Linux 6.8; before, an id may be used again.
+    pub(crate) fn mount(&self) -> u64 {
+        const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+        let ask = |wanted: StatxFlags| {
+            let found = rustix::fs::statx(&self.file, c"", AtFlags::EMPTY_PATH, wanted).ok()?;
+            let told = StatxFlags::from_bits_retain(found.stx_mask).contains(wanted);
+            told.then_some(found.stx_mnt_id)
+        };
+        let told = seam::call(Call::Stat).ok();
+        told.and_then(|()| ask(UNIQUE).or_else(|| ask(StatxFlags::MNT_ID))).unwrap_or(0)
+    }
+
+    /// Errors when the file lies on another machine, where locks and mappings are not shared.
+    pub(crate) fn check_local(&self) -> Result<()> {
+        let found = seam::call(Call::Stat).and_then(|()| Ok(rustix::fs::fstatfs(&self.file)?));
+        refuse_remote(&self.path, found)
+    }
+
     /// Renames the file over `to`, which then names this file or, after a crash, the old one.
     pub(crate) fn rename(&mut self, to: &Path) -> Result<()> {
         seam::call(Call::Rename)
@@ -200,12 +306,56 @@ impl SysFile {
     }
 }
 
-/// Waits until the entry of `path` in its directory is on the device.
-pub(crate) fn sync_parent(path: &Path) -> Result<()> {
-    let parent = match path.parent() {
+fn is_unsupported(source: &io::Error) -> bool {
+    source.kind() == io::ErrorKind::Unsupported
+        || source.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error())
+}
+
+/// Errors when a file made at `path` would lie on another machine.
+pub(crate) fn check_local_parent(path: &Path) -> Result<()> {
+    let parent = parent(path);
+    let found = seam::call(Call::Stat).and_then(|()| Ok(rustix::fs::statfs(parent)?));
+    refuse_remote(parent, found)
+}
+
+fn refuse_remote(path: &Path, found: io::Result<rustix::fs::StatFs>) -> Result<()> {
+    /// NFS, SMB, SMB 2, CIFS, 9p.
+    const REMOTE: [u32; 5] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
+    let found = found.map_err(|source| Error::io("stat file system of", path, source))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the system's numbers have 32 bits, in a word of whatever sign and size"
+    )]
+    let magic = found.f_type as u32;
+    if REMOTE.contains(&magic) {
+        let what = "a network file system keeps no mapping and no lock as they should be";
+        return Err(Error::refused(ErrorKind::Unsupported, path, what));
+    }
+    Ok(())
+}
+
+/// The number that this boot of this machine has, zeros where the system does not tell.
+pub(crate) fn boot() -> [u64; 2] {
+    let text = seam::call(Call::Read)
+        .and_then(|()| std::fs::read_to_string("/proc/sys/kernel/random/boot_id"));
+    let digits = text.unwrap_or_default().trim().replace('-', "");
+    let number = u128::from_str_radix(&digits, 16).unwrap_or(0);
+    let half = |shift: u32| u64::try_from(number >> shift & u128::from(u64::MAX)).unwrap_or(0);
+    [half(64), half(0)]
+}
+
+/// The directory in which `path` is a name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// Waits until the entry of `path` in its directory is on the device.
+pub(crate) fn sync_parent(path: &Path) -> Result<()> {
+    let parent = parent(path);
     seam::call(Call::SyncDirectory)
         .and_then(|()| File::open(parent)?.sync_all())
         .map_err(|source| Error::io("sync directory", parent, source))

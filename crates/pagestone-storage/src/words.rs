@@ -60,6 +60,17 @@ unsafe fn load_word(word: *const u64) -> u64 {
 #[inline]
 pub(crate) unsafe fn store(to: *mut u8, bytes: &[u8]) {
     seam::store(to as usize, bytes);
+    // SAFETY: the contract is the same.
+    unsafe { put(to, bytes) }
+}
+
+/// As [`store`], but announces nothing.
+///
+/// # Safety
+///
+/// As for [`store`].
+#[inline]
+pub(crate) unsafe fn put(to: *mut u8, bytes: &[u8]) {
     let mut skip = to as usize % WORD;
     // SAFETY: the word that overlaps the first byte is mapped, says the contract.
     let first = unsafe { to.sub(skip) };
@@ -75,6 +86,32 @@ pub(crate) unsafe fn store(to: *mut u8, bytes: &[u8]) {
         skip = 0;
         word = word.wrapping_add(1);
     }
+}
+
+/// Loads a little-endian word.
+///
+/// # Safety
+///
+/// `word` is aligned, lies in a mapping that stays in place during the call, and nobody stores to
+/// it but atomically.
+#[inline]
+pub(crate) unsafe fn load_one(word: *mut u64, ordering: Ordering) -> u64 {
+    // SAFETY: aligned, mapped and only stored to atomically, says the contract.
+    let word = unsafe { AtomicU64::from_ptr(word) };
+    u64::from_le(word.load(ordering))
+}
+
+/// Stores a little-endian word.
+///
+/// # Safety
+///
+/// As for [`load_one`]; the mapping is writable, and nobody borrows the word's bytes.
+#[inline]
+pub(crate) unsafe fn store_one(word: *mut u64, value: u64, ordering: Ordering) {
+    seam::store(word as usize, &value.to_le_bytes());
+    // SAFETY: aligned, mapped and only touched atomically, says the contract.
+    let word = unsafe { AtomicU64::from_ptr(word) };
+    word.store(value.to_le(), ordering);
 }
 
 /// Copies `bytes` to `to`, touching no byte beside them.

@@ -1,7 +1,7 @@
 //! Bytes shown by one mapping that never moves.
 #![expect(unsafe_code, reason = "the home of mappings and of slices of them")]
 
-use std::{path::Path, ptr::NonNull};
+use std::{mem::ManuallyDrop, path::Path, ptr::NonNull};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -23,9 +23,21 @@ use crate::{
 ///   can exist; see `Core::borrows`.
 #[derive(Debug)]
 pub(crate) struct Range {
-    _owner: MmapRaw,
+    owner: ManuallyDrop<MmapRaw>,
     base: NonNull<u8>,
     capacity: u64,
+    /// The one process that has the mapping, where its children have not.
+    only_in: Option<u32>,
+}
+
+impl Drop for Range {
+    fn drop(&mut self) {
+        // In a child that was forked meanwhile the addresses are free, or something else's.
+        if self.only_in.is_none_or(|id| id == std::process::id()) {
+            // SAFETY: dropped here alone, and not touched afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.owner) }
+        }
+    }
 }
 
 // SAFETY: the mapping is memory like any other (M1); it belongs to no thread.
@@ -44,7 +56,7 @@ impl Range {
     fn new(owner: MmapRaw) -> Self {
         let base = NonNull::new(owner.as_mut_ptr()).unwrap_or(NonNull::dangling());
         let capacity = owner.len() as u64;
-        Self { _owner: owner, base, capacity }
+        Self { owner: ManuallyDrop::new(owner), base, capacity, only_in: None }
     }
 
     /// Maps `file`, at least `needed` bytes of it and `reserve` where the system allows it.
@@ -87,7 +99,7 @@ impl Range {
                 Access::Write => options.map_raw(file.file()),
             }
         });
-        let range = Self::new(mapped.map_err(|source| Error::io("map", file.path(), source))?);
+        let mut range = Self::new(mapped.map_err(|source| Error::io("map", file.path(), source))?);
         if access == Access::Write {
             range.stay_out_of_children();
         }
@@ -95,7 +107,7 @@ impl Range {
     }
 
     /// Reserves anonymous zeroed memory.
-    pub(super) fn anonymous(reserve: u64) -> Result<Self> {
+    pub(crate) fn anonymous(reserve: u64) -> Result<Self> {
         // Miri cannot reserve without allocating.
         let mut len = round_up(if cfg!(miri) { reserve.min(1 << 22) } else { reserve }.max(1));
         loop {
@@ -192,24 +204,59 @@ impl Range {
     /// Gives the memory of whole pages from `offset` on back; anonymous ranges only.
     pub(super) fn release_from(&self, offset: u64) {
         let from = round_up(offset).min(self.capacity);
-        let Ok(len) = usize::try_from(self.capacity - from) else { return };
-        if len == 0 || cfg!(miri) {
-            return;
-        }
-        // SAFETY: the extent lies inside the range; its bytes are past the storage's length.
-        let done = unsafe {
-            rustix::mm::madvise(self.at(from, len).cast(), len, rustix::mm::Advice::LinuxDontNeed)
-        };
         // Only memory is kept for longer when the system refuses.
-        done.ok();
+        self.release(from, self.capacity - from).ok();
+    }
+
+    /// Gives the memory of whole pages back, which then show zeros; anonymous ranges only.
+    fn release(&self, offset: u64, len: u64) -> std::io::Result<()> {
+        let Ok(len) = usize::try_from(len) else { return Err(std::io::ErrorKind::Other.into()) };
+        if len == 0 {
+            return Ok(());
+        }
+        if cfg!(miri) {
+            return Err(std::io::ErrorKind::Unsupported.into());
+        }
+        let page = self.at(offset, len).cast();
+        // SAFETY: `at` checked that the extent lies inside the range, which is memory: nobody
+        // borrows what is released, say the callers, and a word load meets the old value or zero.
+        unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxDontNeed) }?;
+        Ok(())
+    }
+
+    /// Makes bytes zero and gives whole pages of them back; anonymous ranges only.
+    ///
+    /// # Safety
+    ///
+    /// Nobody borrows the bytes, and words of them are only touched atomically.
+    pub(crate) unsafe fn clear(&self, offset: u64, len: u64) {
+        let end = offset.saturating_add(len);
+        let (from, to) = (round_up(offset).min(end), (end / UNIT * UNIT).max(offset));
+        let released = from < to && self.release(from, to - from).is_ok();
+        let kept = if released { [(offset, from), (to, end)] } else { [(offset, end), (end, end)] };
+        for (mut at, end) in kept {
+            while at < end {
+                let piece =
+                    &ZEROS[..usize::try_from(end - at).unwrap_or(ZEROS.len()).min(ZEROS.len())];
+                // SAFETY: `at` checks the extent; whole pages are mapped, so the overlapping
+                // words are too; anonymous memory is writable, the rest says the contract.
+                unsafe { words::put(self.at(at, piece.len()), piece) };
+                at += piece.len() as u64;
+            }
+        }
     }
 
     /// Passes a hint about the first `len` bytes on; whether it is taken is the system's choice.
     pub(crate) fn advise(&self, len: u64, advice: Advice) -> std::io::Result<()> {
+        self.advise_part(0, len, advice)
+    }
+
+    /// Passes a hint about `offset..offset + len` on.
+    pub(crate) fn advise_part(&self, offset: u64, len: u64, advice: Advice) -> std::io::Result<()> {
         if len == 0 || cfg!(miri) {
             return Ok(());
         }
-        let (page, len) = self.pages(len);
+        let (page, len) = self.part(offset, len);
         let advice = match advice {
             Advice::Normal => rustix::mm::Advice::Normal,
             Advice::Random => rustix::mm::Advice::Random,
@@ -226,33 +273,58 @@ impl Range {
         if len == 0 || cfg!(miri) {
             return Ok(());
         }
-        let (page, len) = self.pages(len);
+        let (page, len) = self.part(0, len);
         let advice = rustix::mm::Advice::LinuxPopulateRead;
         // SAFETY: the extent lies inside the range; reading pages in changes nothing.
         unsafe { rustix::mm::madvise(page, len, advice) }?;
         Ok(())
     }
 
-    /// The page of the first byte, and how far the first `len` bytes reach from there.
-    fn pages(&self, len: u64) -> (*mut std::ffi::c_void, usize) {
-        let skip = self.base.as_ptr() as usize % rustix::param::page_size();
-        let page = self.base.as_ptr().wrapping_sub(skip).cast();
-        (page, usize::try_from(len.min(self.capacity)).unwrap_or(0) + skip)
+    /// Makes pages present and writable; where that cannot be it is an error, no signal.
+    ///
+    /// Where the system knows no such request this does nothing.
+    pub(crate) fn populate_write(&self, offset: u64, len: u64) -> std::io::Result<()> {
+        seam::call(Call::Map)?;
+        if len == 0 || cfg!(miri) {
+            return Ok(());
+        }
+        let (page, len) = self.part(offset, len);
+        let advice = rustix::mm::Advice::LinuxPopulateWrite;
+        // SAFETY: the extent lies inside the range; the pages keep their bytes.
+        match unsafe { rustix::mm::madvise(page, len, advice) } {
+            Ok(()) | Err(rustix::io::Errno::INVAL) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The page of the byte at `offset`, and how far `len` bytes of the range reach from there.
+    fn part(&self, offset: u64, len: u64) -> (*mut std::ffi::c_void, usize) {
+        let offset = offset.min(self.capacity);
+        let first = self.at(offset, 0);
+        let skip = first as usize % rustix::param::page_size();
+        let page = first.wrapping_sub(skip).cast();
+        (page, usize::try_from(len.min(self.capacity - offset)).unwrap_or(0) + skip)
     }
 
     /// Keeps the mapping out of forked children, whose stores nobody would order.
-    fn stay_out_of_children(&self) {
-        let (page, len) = self.pages(self.capacity);
+    pub(crate) fn stay_out_of_children(&mut self) {
+        let (page, len) = self.part(0, self.capacity);
         // SAFETY: the range is ours alone.
         let done = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxDontFork) };
         // Where the hint is unknown a child sees the pages, as it would without us.
         done.ok();
+        self.only_in = Some(std::process::id());
     }
 }
 
-/// Rounds up to the 64 KiB that mappings are cut to, staying representable.
+/// What mappings are cut to: whole pages on every machine.
+pub(crate) const UNIT: u64 = 64 << 10;
+
+/// As many zeros as are written at a time.
+pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Rounds up to whole units, staying representable.
 fn round_up(len: u64) -> u64 {
-    const UNIT: u64 = 64 << 10;
     len.min(u64::MAX / 4).div_ceil(UNIT) * UNIT
 }
 
@@ -265,7 +337,7 @@ pub(crate) struct MapBytes {
 
 impl MapBytes {
     pub(crate) fn new(file: SysFile, reserve: u64, access: Access) -> Result<Self> {
-        let range = Range::of_file(&file, file.len()?, (reserve, access))?;
+        let mut range = Range::of_file(&file, file.len()?, (reserve, access))?;
         if access == Access::Write {
             range.stay_out_of_children();
         }

@@ -130,7 +130,7 @@ fn every_change_in_place_is_seen_at_the_seam() {
         .iter()
         .filter_map(|event| match event {
             pagestone_storage::seam::Event::Store { bytes, .. } => Some(bytes.clone()),
-            pagestone_storage::seam::Event::Call(_) => None,
+            _ => None,
         })
         .collect();
     assert_eq!(stores, [bytemuck::bytes_of(&pair(7, 8)).to_vec()]);

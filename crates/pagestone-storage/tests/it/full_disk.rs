@@ -15,13 +15,13 @@ use crate::support::{Dir, Pair, checked_pair, is_whole, options, pair, pairs};
 const KEY: Field = Field::new(0, Kind::U64);
 
 /// A directory that is a file system of 2 MiB, unmounted when dropped.
-struct Small {
-    dir: Dir,
+pub(crate) struct Small {
+    pub(crate) dir: Dir,
 }
 
 impl Small {
     /// `None` where this process may not mount, which is said on standard error.
-    fn mount() -> Option<Self> {
+    pub(crate) fn mount() -> Option<Self> {
         let dir = Dir::new();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=2m", "none"])
@@ -36,7 +36,7 @@ impl Small {
     }
 
     /// Fills what is left, up to the last page.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = std::fs::File::create(self.dir.path("filler")).unwrap();
         while file.write_all(&[1; 4096]).is_ok() {}
     }

@@ -45,6 +45,8 @@ mod predecessors; // files of the Java predecessor, and defects it had
 #[cfg(test)]
 mod strangers; // other processes and other people at a storage's files and names
 #[cfg(test)]
+mod raw; // mapped bytes for a layer above: locks, words, space, events
+#[cfg(test)]
 mod format; // the sidecar's structs against docs/format.md
 #[cfg(test)]
 mod field {

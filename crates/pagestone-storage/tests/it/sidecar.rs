@@ -262,6 +262,7 @@ fn it_is_removed_for_good_before_records_change(#[values(File, Map, Windowed)] b
             let is_change = |event: &Event| match event {
                 Event::Store { .. } => true,
                 Event::Call(call) => matches!(call, Call::Write | Call::Truncate),
+                _ => false,
             };
             trace.events.iter().position(is_change).unwrap()
         };
