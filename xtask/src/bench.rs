@@ -4,6 +4,7 @@ pub(crate) mod suites; // what is measured, against what, with which target
 mod rounds; // one contender at a time, round after round; medians
 mod estimates; // what criterion writes, read in one place
 mod measure; // what the plain program prints
+mod peer; // programs in other languages: compiled where their libraries are
 mod report; // rows with verdicts: table and JSON lines
 mod machine; // what was measured on
 

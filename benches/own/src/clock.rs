@@ -32,11 +32,17 @@ impl Clock {
         Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
     }
 
+    /// The time since `start`, which [`now`](Self::now) told.
+    #[must_use]
+    pub fn since(self, start: Duration) -> Duration {
+        self.now().saturating_sub(start)
+    }
+
     /// How long `work` took, and what came out.
     pub fn time<R>(self, work: impl FnOnce() -> R) -> (Duration, R) {
         let start = self.now();
         let result = work();
-        (self.now().saturating_sub(start), result)
+        (self.since(start), result)
     }
 }
 
@@ -49,7 +55,7 @@ impl Measurement for Clock {
     }
 
     fn end(&self, start: Duration) -> Duration {
-        self.now().saturating_sub(start)
+        self.since(start)
     }
 
     fn add(&self, left: &Duration, right: &Duration) -> Duration {

@@ -2,17 +2,23 @@
 
 use std::{
     env, fs,
+    fs::File,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use pagestone_storage::TrustedDir;
+use rustix::fs::{Advice, fadvise};
 use tempfile::TempDir;
 
-use crate::Result;
+use crate::{Device, Result};
 
-/// A folder that is gone when this value is.
+/// A folder that is gone when the value that made it is.
 #[derive(Debug)]
-pub struct Folder(TempDir);
+pub struct Folder {
+    path: PathBuf,
+    _made: Option<TempDir>,
+}
 
 impl Folder {
     /// Makes one below the `tmp` of cargo's target folder; `/tmp` is often no device at all.
@@ -28,21 +34,84 @@ impl Folder {
         });
         let home = profile.and_then(Path::parent).map_or_else(env::temp_dir, |t| t.join("tmp"));
         fs::create_dir_all(&home)?;
-        Ok(Self(tempfile::Builder::new().prefix("bench-").tempdir_in(home)?))
+        let made = tempfile::Builder::new().prefix("bench-").tempdir_in(home)?;
+        Ok(Self { path: made.path().to_owned(), _made: Some(made) })
+    }
+
+    /// The folder that a parent process made for this child of it.
+    #[must_use]
+    pub fn of_parent(path: &str) -> Self {
+        Self { path: path.into(), _made: None }
+    }
+
+    /// The path of the folder itself, to hand to a child.
+    ///
+    /// # Errors
+    ///
+    /// When it is no text.
+    pub fn as_text(&self) -> Result<&str> {
+        Ok(self.path.to_str().ok_or("a path that is no text")?)
     }
 
     /// A path inside.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.path.join(name)
+    }
+
+    /// The bytes that the files inside have, or have taken from the device if that is more.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be asked.
+    pub fn files_len(&self) -> Result<u64> {
+        let mut len = 0;
+        for entry in fs::read_dir(&self.path)? {
+            let metadata = entry?.metadata()?;
+            len += metadata.len().max(metadata.blocks() * 512);
+        }
+        Ok(len)
+    }
+
+    /// The device that the folder is on.
+    ///
+    /// # Errors
+    ///
+    /// When it is on no block device.
+    pub fn device(&self) -> Result<Device> {
+        Device::of(&self.path)
+    }
+
+    /// Drops the pages of the files inside, which nobody has mapped, from memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of the device.
+    pub fn drop_pages(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            drop_pages(&entry?.path())?;
+        }
+        Ok(())
     }
 
     /// The folder, with the promise that lets storages lend out slices.
     #[must_use]
     #[expect(unsafe_code, reason = "the one line that asserts the trusted directory")]
     pub fn trusted(&self) -> TrustedDir {
-        // SAFETY: this process made the folder under a random name, tells nobody of it, and while
+        // SAFETY: this run made the folder under a random name, tells nobody of it, and while
         // a storage of it is open, writes and cuts the files in it by storages alone.
-        unsafe { TrustedDir::assert(self.0.path()) }
+        unsafe { TrustedDir::assert(&self.path) }
     }
+}
+
+/// Drops the pages of a file, which nobody has mapped, from memory. Its inode stays there.
+///
+/// # Errors
+///
+/// Those of the device.
+pub fn drop_pages(path: &Path) -> Result<()> {
+    let file = File::open(path)?;
+    file.sync_all()?;
+    fadvise(&file, 0, None, Advice::DontNeed)?;
+    Ok(())
 }

@@ -6,18 +6,34 @@ mod folder; // a folder on the target's device, and the promise about it
 mod words; // records of any number of words
 mod keys; // keys in the orders that sorts are measured on
 mod sorted; // a sorted storage with an accelerator, and what is looked up in it
+pub mod heap; // workload H: the blocks, and who keeps them
+mod device; // bytes that a block device has written
+mod raw; // mapped files and blocks of mimalloc: the home of unsafe code
 
 pub use crate::{
     clock::Clock,
-    folder::Folder,
+    device::Device,
+    folder::{Folder, drop_pages},
     keys::{Distribution, Random},
+    raw::{Mapping, MiBlock, Populate},
     scale::Scale,
     sorted::{Accelerator, Probes, Sorted, sorted_pairs},
     words::{KEY, Words, with_keys},
 };
 
+use std::io::Write as _;
+
 /// A result of this crate: whatever went wrong, there is nothing to measure.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Says that what was asked for by this name is left out, and why.
+///
+/// # Errors
+///
+/// When nobody listens.
+pub fn skip(name: &str, reason: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "skipped: {name}: {reason}")?)
+}
 
 /// The value, where criterion leaves no way to hand on an error.
 ///

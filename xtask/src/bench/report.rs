@@ -14,7 +14,8 @@ use super::{
 pub(super) struct Verdict {
     pub(super) suite: String,
     pub(super) row: String,
-    pub(super) ours: f64,
+    /// None if the contender was skipped.
+    pub(super) ours: Option<f64>,
     pub(super) unit: String,
     pub(super) against: Option<String>,
     pub(super) baseline: Option<f64>,
@@ -29,23 +30,24 @@ pub(super) fn verdicts(suite: Suite, rows: &[Row], figures: &Figures) -> Result<
 }
 
 fn verdict(suite: Suite, row: &Row, figures: &Figures) -> Result<Verdict> {
-    let (ours, unit) = value(&row.ours, figures)?.context("ours was not measured")?;
-    let mut baseline = None;
+    let (ours, unit) = value(&row.ours, figures)?.unzip();
+    let (mut baseline, mut unit) = (None, unit);
     for figure in row.baseline.iter().flat_map(Baseline::figures) {
-        let Some((value, _)) = value(&figure, figures)? else { continue };
+        let Some((value, unit_of)) = value(&figure, figures)? else { continue };
+        unit.get_or_insert(unit_of);
         baseline = Some(baseline.map_or(value, |better: f64| better.min(value)));
     }
-    let ratio = baseline.map(|baseline| ours / baseline);
+    let ratio = ours.zip(baseline).map(|(ours, baseline)| ours / baseline);
     Ok(Verdict {
         suite: suite.to_string(),
         row: row.name.to_owned(),
         ours,
-        unit,
+        unit: unit.unwrap_or_else(|| "-".to_owned()),
         against: row.baseline.as_ref().map(|baseline| baseline.against.to_owned()),
         baseline,
         ratio,
         target: row.target.to_string(),
-        met: row.target.is_met(ours, ratio),
+        met: ours.and_then(|ours| row.target.is_met(ours, ratio)),
     })
 }
 
@@ -99,12 +101,13 @@ fn cells(verdict: &Verdict) -> Vec<String> {
     let met = match verdict.met {
         Some(true) => "met",
         Some(false) => "missed",
+        None if verdict.ours.is_none() => "skipped",
         None if verdict.target == Target::Reported.to_string() => "-",
         None => "not compared",
     };
     vec![
         verdict.row.clone(),
-        number(verdict.ours),
+        optional(verdict.ours),
         verdict.unit.clone(),
         verdict.against.clone().unwrap_or_else(|| "-".to_owned()),
         optional(verdict.baseline),
@@ -117,9 +120,9 @@ fn cells(verdict: &Verdict) -> Vec<String> {
 /// How much ours moved since the earlier run of the same row in the same unit.
 fn change(verdict: &Verdict, earlier: &[Verdict]) -> String {
     let before = earlier.iter().find(|e| e.row == verdict.row && e.unit == verdict.unit);
-    before.map_or_else(
+    before.and_then(|before| verdict.ours.zip(before.ours)).map_or_else(
         || "-".to_owned(),
-        |before| format!("{:+.1} %", (verdict.ours / before.ours - 1.0) * 100.0),
+        |(ours, before)| format!("{:+.1} %", (ours / before - 1.0) * 100.0),
     )
 }
 
@@ -138,7 +141,7 @@ pub(super) fn sizes(rows: &[Row], figures: &Figures) -> String {
     let in_rows: Vec<Key> = rows.iter().flat_map(Row::contenders).map(Key::from).collect();
     let mut lines = Vec::new();
     for (key, reading) in figures {
-        let (Key::Own(name) | Key::Peer(name) | Key::Measured(name)) = key;
+        let (Key::Own(name) | Key::Peer(name) | Key::Measured(name) | Key::Program(name)) = key;
         let Reading { value, unit, elements, bytes } = reading;
         let mut parts = Vec::new();
         parts.extend(elements.map(|count| format!("{count} elements")));

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    estimates, measure,
+    estimates, measure, peer,
     suites::{Contender, Row},
 };
 use crate::workspace::{cargo, target_dir};
@@ -39,6 +39,15 @@ pub(super) enum Key {
     Own(String),
     Peer(String),
     Measured(String),
+    Program(String),
+}
+
+/// What the run of a contender has told.
+#[derive(Debug)]
+enum Told {
+    Readings(Vec<(Key, Reading)>),
+    /// The contender is not on this machine, or not yet made.
+    Skipped,
 }
 
 pub(super) type Figures = BTreeMap<Key, Reading>;
@@ -65,6 +74,7 @@ impl From<Contender> for Key {
             Contender::Own(id) => Self::Own(id.to_owned()),
             Contender::Peer(id) => Self::Peer(id.to_owned()),
             Contender::Measured(name) => Self::Measured(name.to_owned()),
+            Contender::Program(name) => Self::Program(name.to_owned()),
         }
     }
 }
@@ -73,7 +83,7 @@ impl From<Contender> for Key {
 fn contenders(rows: &[Row], options: &Options) -> Vec<Key> {
     let mut keys = Vec::new();
     for key in rows.iter().flat_map(Row::contenders).map(Key::from) {
-        let is_wanted = options.peers || !matches!(key, Key::Peer(_));
+        let is_wanted = options.peers || !matches!(key, Key::Peer(_) | Key::Program(_));
         if is_wanted && !keys.contains(&key) {
             keys.push(key);
         }
@@ -82,10 +92,11 @@ fn contenders(rows: &[Row], options: &Options) -> Vec<Key> {
 }
 
 /// Runs every contender once per round, unless another one's run has already told its reading.
+/// One that is skipped has none.
 fn collect(
     contenders: &[Key],
     rounds: usize,
-    mut run_one: impl FnMut(&Key) -> Result<Vec<(Key, Reading)>>,
+    mut run_one: impl FnMut(&Key) -> Result<Told>,
 ) -> Result<Figures> {
     let mut readings: BTreeMap<Key, Vec<Reading>> = BTreeMap::new();
     for _ in 0..rounds {
@@ -94,7 +105,8 @@ fn collect(
             if told.contains(contender) {
                 continue;
             }
-            for (key, reading) in run_one(contender)? {
+            let Told::Readings(told_here) = run_one(contender)? else { continue };
+            for (key, reading) in told_here {
                 if told.insert(key.clone()) {
                     readings.entry(key).or_default().push(reading);
                 }
@@ -105,13 +117,17 @@ fn collect(
     Ok(estimates::medians(readings))
 }
 
-fn run_one(root: &Path, key: &Key, options: &Options) -> Result<Vec<(Key, Reading)>> {
-    match key {
-        Key::Own(id) => run_criterion(root, ("bench-own", "own", id), options),
-        Key::Peer(id) => run_criterion(root, ("bench-compare", "compare", id), options),
-        Key::Measured(name) => return run_measure(root, name, options),
-    }
-    .map(|reading| vec![(key.clone(), reading)])
+fn run_one(root: &Path, key: &Key, options: &Options) -> Result<Told> {
+    let told = match key {
+        Key::Own(id) => run_criterion(root, ("bench-own", "own", id), options)?,
+        Key::Peer(id) => run_criterion(root, ("bench-compare", "compare", id), options)?,
+        Key::Measured(name) => run_measure(root, name, options)?,
+        Key::Program(name) => match peer::run(root, name, options)? {
+            Some(output) => readings(&output, Key::Program)?,
+            None => Told::Skipped,
+        },
+    };
+    Ok(told)
 }
 
 /// Runs one benchmark of `(package, bench, id)` and reads what criterion wrote.
@@ -119,7 +135,7 @@ fn run_criterion(
     root: &Path,
     (package, bench, id): (&str, &str, &str),
     options: &Options,
-) -> Result<Reading> {
+) -> Result<Told> {
     let criterion = target_dir(root).join("criterion");
     let mut command = cargo(root);
     command.args(["bench", "--package", package, "--bench", bench, "--"]);
@@ -128,14 +144,20 @@ fn run_criterion(
         command.arg("--quick");
     }
     // Criterion's files and our table: its own report stays out of the way.
-    command.env("CRITERION_HOME", &criterion).stdout(Stdio::null());
+    command.env("CRITERION_HOME", &criterion).stderr(Stdio::inherit());
     let since = SystemTime::now();
-    let status = command.status().with_context(|| format!("run benchmark {id}"))?;
-    ensure!(status.success(), "benchmark {id}: {status}");
-    estimates::read(&criterion, id, since)
+    let output = command.output().with_context(|| format!("run benchmark {id}"))?;
+    ensure!(output.status.success(), "benchmark {id}: {}", output.status);
+    if measure::is_skipped(&String::from_utf8_lossy(&output.stdout), id) {
+        return Ok(Told::Skipped);
+    }
+    let reading = estimates::read(&criterion, id, since)?;
+    // Both kinds of benchmarks have ids of their own.
+    let key = if package == "bench-own" { Key::Own } else { Key::Peer };
+    Ok(Told::Readings(vec![(key(id.to_owned()), reading)]))
 }
 
-fn run_measure(root: &Path, name: &str, options: &Options) -> Result<Vec<(Key, Reading)>> {
+fn run_measure(root: &Path, name: &str, options: &Options) -> Result<Told> {
     let mut command = cargo(root);
     command.args(["run", "--release", "--quiet", "--package", "bench-own", "--bin", "measure"]);
     command.args(["--", name]);
@@ -144,12 +166,20 @@ fn run_measure(root: &Path, name: &str, options: &Options) -> Result<Vec<(Key, R
     }
     let output = command.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "measure {name}: {}", output.status);
-    let measurements = measure::parse(&String::from_utf8_lossy(&output.stdout))?;
-    let readings = measurements.into_iter().map(|m| {
+    let output = String::from_utf8_lossy(&output.stdout);
+    if measure::is_skipped(&output, name) {
+        return Ok(Told::Skipped);
+    }
+    readings(&output, Key::Measured)
+}
+
+/// The readings among the lines of a program.
+fn readings(output: &str, key: impl Fn(String) -> Key) -> Result<Told> {
+    let readings = measure::parse(output)?.into_iter().map(|m| {
         let reading = Reading { value: m.value, unit: m.unit, elements: None, bytes: None };
-        (Key::Measured(m.name), reading)
+        (key(m.name), reading)
     });
-    Ok(readings.collect())
+    Ok(Told::Readings(readings.collect()))
 }
 
 #[cfg(test)]
@@ -177,14 +207,14 @@ mod tests {
     fn contenders_run_once_and_peers_on_request() {
         let rows = [
             row(Contender::Own("a"), Some(Contender::Peer("p"))),
-            row(Contender::Measured("m"), Some(Contender::Own("a"))),
+            row(Contender::Measured("m"), Some(Contender::Program("q"))),
         ];
         let check = |peers, expected: &[Key]| {
             assert_eq!(contenders(&rows, &Options { peers, ..Options::default() }), expected);
         };
         let (own, measured) = (Key::Own("a".into()), Key::Measured("m".into()));
         check(false, &[own.clone(), measured.clone()]);
-        check(true, &[own, Key::Peer("p".into()), measured]);
+        check(true, &[own, Key::Peer("p".into()), measured, Key::Program("q".into())]);
     }
 
     #[test]
@@ -194,7 +224,7 @@ mod tests {
         let mut values = [9.0, 10.0, 1.0, 20.0, 2.0, 30.0].into_iter();
         let run_one = |key: &Key| {
             order.push(key.clone());
-            Ok(vec![(key.clone(), reading(values.next().unwrap()))])
+            Ok(Told::Readings(vec![(key.clone(), reading(values.next().unwrap()))]))
         };
         let figures = collect(&keys, 3, run_one).unwrap();
         let [a, b] = keys;
@@ -209,11 +239,17 @@ mod tests {
         let both = keys.clone().map(|key| (key, reading(1.0))).to_vec();
         collect(&keys, 2, |_| {
             runs += 1;
-            Ok(both.clone())
+            Ok(Told::Readings(both.clone()))
         })
         .unwrap();
         assert_eq!(runs, 2);
-        assert!(collect(&keys, 1, |_| Ok(vec![])).is_err());
+        assert!(collect(&keys, 1, |_| Ok(Told::Readings(vec![]))).is_err());
+    }
+
+    #[test]
+    fn what_is_skipped_has_no_reading() {
+        let keys = [Key::Program("boost_fill".to_owned())];
+        assert!(collect(&keys, 2, |_| Ok(Told::Skipped)).unwrap().is_empty());
     }
 
     #[test]

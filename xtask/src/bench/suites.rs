@@ -1,5 +1,6 @@
 //! The suites: one row per claim, with the contender, its baseline and its target.
 
+mod heap; // the rows of the heap
 mod heapdump; // the rows of the heap dump's index
 mod storage; // the rows of the storage
 
@@ -9,6 +10,7 @@ use clap::ValueEnum;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Suite {
+    Heap,
     Heapdump,
     Storage,
 }
@@ -49,6 +51,8 @@ pub(super) enum Contender {
     Peer(&'static str),
     /// A quantity of the plain program `measure` of benches/own.
     Measured(&'static str),
+    /// A quantity of a program of benches/peers, as `PROGRAM_QUANTITY`; runs with `--peers` only.
+    Program(&'static str),
 }
 
 /// From a reading to a figure.
@@ -87,6 +91,7 @@ pub(super) enum Target {
 /// The rows of a suite, in the order of the table.
 pub(super) fn rows(suite: Suite) -> &'static [Row] {
     match suite {
+        Suite::Heap => heap::ROWS,
         Suite::Heapdump => heapdump::ROWS,
         Suite::Storage => storage::ROWS,
     }
@@ -94,6 +99,10 @@ pub(super) fn rows(suite: Suite) -> &'static [Row] {
 
 const fn measured(name: &'static str) -> Figure {
     Figure { contender: Contender::Measured(name), conversion: Conversion::Plain }
+}
+
+const fn program(name: &'static str) -> Figure {
+    Figure { contender: Contender::Program(name), conversion: Conversion::Plain }
 }
 
 /// The time of a benchmark of ours, per element.
@@ -164,6 +173,7 @@ impl fmt::Display for Target {
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Heap => "heap",
             Self::Heapdump => "heapdump",
             Self::Storage => "storage",
         })

@@ -4,6 +4,8 @@ use super::Finding;
 use crate::source::{Source, Token, closing};
 
 const LIFECYCLE: &str = "crates/pagestone-heap/src/region/lifecycle.rs";
+/// What the rows of benches are held against: mapped files and an allocator, by hand.
+const BENCH_RAW: &str = "benches/own/src/raw.rs";
 const TESTKIT_FOLDER: &str = "crates/pagestone-testkit/";
 /// Crates whose `lib.rs` cannot forbid unsafe code.
 const UNSAFE_CRATES: &[&str] = &["pagestone-storage", "pagestone-heap", "pagestone-testkit"];
@@ -67,6 +69,7 @@ pub(super) fn decoding_lints(source: &Source) -> Vec<Finding> {
 
 fn is_home(source: &Source) -> bool {
     source.path == LIFECYCLE
+        || source.path == BENCH_RAW
         || source.path.starts_with("crates/pagestone-storage/")
         || source.path.starts_with(TESTKIT_FOLDER)
 }
@@ -109,9 +112,9 @@ mod tests {
     fn unsafe_stays_at_home() {
         let block = "fn a() { unsafe { b() } }";
         let expected = format!("{EXPECT}{block}");
-        for home in
-            [LIFECYCLE, "crates/pagestone-storage/src/map.rs", "crates/pagestone-testkit/src/a.rs"]
-        {
+        let [storage, testkit] =
+            ["crates/pagestone-storage/src/map.rs", "crates/pagestone-testkit/src/a.rs"];
+        for home in [LIFECYCLE, BENCH_RAW, storage, testkit] {
             check_home(home, &expected, &[]);
             check_home(home, block, &[1]);
             check_home(home, &format!("#[expect(unsafe_code, reason = \"x\")]\n{block}"), &[2]);

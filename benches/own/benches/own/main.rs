@@ -6,6 +6,7 @@
 mod reading; // get and scan
 mod appending; // records to a new file
 mod sorting; // one thread, by size and distribution; two threads
+mod heap; // blocks by id
 mod lookup; // sorted records: with and without accelerator
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ fn main() {
     appending::register(&mut thread, scale);
     sorting::register(&mut thread, scale);
     lookup::register(&mut thread, scale);
+    heap::register(&mut thread, scale);
     for clock in [Clock::Process, Clock::Wall] {
         sorting::register_threads(&mut criterion(clock, scale), clock, scale);
     }

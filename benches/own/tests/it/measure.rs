@@ -31,6 +31,36 @@ fn heap_dumps_are_measured() {
 }
 
 #[test]
+fn heaps_are_measured() {
+    check("heap_mimalloc_work_fill");
+    check("heap_limit_work_reopen");
+    check("heap_limit_calm_free");
+    check("heap_limit_file_growth");
+    check("heap_limit_open_killed_1m");
+    check("heap_limit_many_listed");
+}
+
+#[test]
+fn a_heap_that_is_not_plugged_in_is_skipped_or_measured() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_measure"));
+    let name = "heap_ours_work_fill";
+    let output = command.args([name, "--tiny"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().contains(name));
+}
+
+/// These look at the statistics of a block device, which not every folder is on.
+#[test]
+fn devices_are_measured() {
+    if bench_own::Folder::new().unwrap().device().is_ok() {
+        check("heap_limit_commit_fresh_1_device");
+        check("heap_pages_commit_fresh_1000");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_advice"));
+        assert!(command.arg("--tiny").output().unwrap().status.success());
+    }
+}
+
+#[test]
 fn what_is_not_known_is_refused() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_measure"));
     assert!(!command.arg("unknown").output().unwrap().status.success());

@@ -72,14 +72,23 @@ fn verdicts_become_lines() {
 }
 
 #[test]
+fn ours_that_was_skipped_leaves_the_baseline() {
+    let mut figures = figures();
+    figures.remove(&Key::Own("sort".into()));
+    figures.remove(&Key::Measured("share".into()));
+    let verdicts = verdicts(Suite::Heapdump, ROWS, &figures).unwrap();
+    let expected = ["-", "ns/element", "std", "5.00", "-", "ratio <= 0.5", "skipped"];
+    assert_eq!(cells(&verdicts[0])[1..], expected);
+    assert_eq!(cells(&verdicts[1])[1..], ["-", "-", "-", "-", "-", "<= 0.25", "skipped"]);
+}
+
+#[test]
 fn a_peer_that_did_not_run_leaves_the_verdict_open() {
     let mut figures = figures();
     figures.remove(&Key::Peer("std".into()));
     let verdicts = verdicts(Suite::Heapdump, ROWS, &figures).unwrap();
     assert_eq!((verdicts[0].ratio, verdicts[0].met), (None, None));
     assert_eq!(cells(&verdicts[0])[4..], ["-", "-", "ratio <= 0.5", "not compared"]);
-    figures.remove(&Key::Own("sort".into()));
-    assert!(super::verdicts(Suite::Heapdump, ROWS, &figures).is_err());
 }
 
 #[test]
@@ -88,7 +97,7 @@ fn the_table_shows_verdicts_and_change() {
     let plain = table(&verdicts, &[]).to_string();
     assert!(plain.contains("met") && plain.contains("missed") && !plain.contains("change"));
     let mut earlier = verdicts.clone();
-    earlier[0].ours = 1.6;
+    earlier[0].ours = Some(1.6);
     earlier.remove(1);
     let compared = table(&verdicts, &earlier).to_string();
     assert!(compared.contains("change") && compared.contains("+25.0 %"), "{compared}");

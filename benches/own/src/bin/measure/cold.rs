@@ -7,10 +7,7 @@
 use bench_own::{Accelerator, Clock, Folder, KEY, Random, Result, Scale, Sorted};
 use pagestone_storage::{Advice, Bias, TrustedDir};
 
-use crate::{
-    Measurement, float,
-    process::{device_reads, drop_pages},
-};
+use crate::{Measurement, float, process::device_reads};
 
 const NAME: &str = "cold";
 /// Records read one by one.
@@ -72,8 +69,7 @@ fn open(dir: &TrustedDir) -> Result<Sorted> {
 }
 
 fn drop_all(folder: &Folder) -> Result<()> {
-    drop_pages(&folder.path(NAME))?;
-    drop_pages(&folder.path(&format!("{NAME}.meta")))
+    folder.drop_pages()
 }
 
 /// The cost of each of `count` operations.

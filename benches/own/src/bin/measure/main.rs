@@ -11,6 +11,7 @@ mod cold; // first reads after the pages were dropped
 mod curve; // cost per record, from ten thousand to a hundred million
 mod crates; // what the storage crate costs to build
 mod heapdump; // the build of a heap dump's index
+mod heap; // workload H: blocks that are made, freed, made again, and kept
 
 use std::{
     env,
@@ -43,6 +44,12 @@ fn main() -> Result<()> {
         ["child", "external", way, budget, records] => {
             external::child(&mut out, way, (budget.parse()?, records.parse()?))
         }
+        ["child", "heap_open", contender, folder, id] => {
+            heap::child_open(&mut out, (contender, folder), id.parse()?)
+        }
+        ["child", "heap_hold", contender, folder, count] => {
+            heap::child_hold(&mut out, (contender, folder), count.parse()?)
+        }
         ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
         [name] => print(&mut out, &measure(name, Scale::Full)?),
         [name, scale] => {
@@ -62,6 +69,7 @@ fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         "cold" => cold::measure(scale),
         "curve" => curve::measure(scale),
         "crates" => crates::measure(),
+        "heap" => heap::measure(name, scale),
         "heapdump" => heapdump::measure(scale),
         _ => Err(format!("nothing is called {name}").into()),
     }

@@ -4,8 +4,11 @@
 //! so a thread reads `RssAnon` of `/proc/self/status` every millisecond and keeps the highest.
 
 use std::{
-    env, fs,
-    fs::File,
+    env,
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::{
@@ -17,7 +20,6 @@ use std::{
 };
 
 use bench_own::Result;
-use rustix::fs::{Advice, fadvise};
 
 const PERIOD: Duration = Duration::from_millis(1);
 
@@ -30,6 +32,39 @@ pub(crate) fn run_child(arguments: &[&str]) -> Result<Vec<f64>> {
     }
     let text = String::from_utf8(output.stdout)?;
     text.split_whitespace().map(|number| Ok(number.parse()?)).collect()
+}
+
+/// Runs this program as a child until it says its first line, then kills it; returns the line.
+pub(crate) fn run_and_kill(arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(env::current_exe()?);
+    let (stdin, stdout) = (Stdio::piped(), Stdio::piped());
+    let mut child = command.arg("child").args(arguments).stdin(stdin).stdout(stdout).spawn()?;
+    let mut line = String::new();
+    let told = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+    child.kill()?;
+    child.wait()?;
+    told.ok_or("no output")??;
+    Ok(line.trim().to_owned())
+}
+
+/// Starts this program over, scheduled before all others, where that is allowed.
+///
+/// Among others, a wait for the device often ends with the next tick of the scheduler only, up to
+/// 4 ms late; that says nothing about what waited.
+pub(crate) fn scheduled_first() -> Result<()> {
+    const DONE: &str = "MEASURE_SCHEDULED_FIRST";
+    let first = |program: &OsStr| {
+        let mut command = Command::new("chrt");
+        command.args(["--fifo", "1"]).arg(program);
+        command
+    };
+    let is_allowed = || first("true".as_ref()).stderr(Stdio::null()).status();
+    if env::var_os(DONE).is_some() || !is_allowed().is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    let mut again = first(env::current_exe()?.as_ref());
+    // Comes back only with an error.
+    Err(again.args(env::args_os().skip(1)).env(DONE, "1").exec().into())
 }
 
 /// The number after `name` in a file of `/proc/self`, in bytes.
@@ -88,12 +123,4 @@ impl Watch {
         self.thread.join().map_err(|_| "the watch failed")?;
         Ok(self.peak.load(Ordering::Relaxed).max(private_memory()?))
     }
-}
-
-/// Drops the pages of a file, which nobody has mapped, from memory. Its inode stays there.
-pub(crate) fn drop_pages(path: &Path) -> Result<()> {
-    let file = File::open(path)?;
-    file.sync_all()?;
-    fadvise(&file, 0, None, Advice::DontNeed)?;
-    Ok(())
 }

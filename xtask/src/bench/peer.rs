@@ -1,0 +1,91 @@
+//! Peers that are no crates: programs of benches/peers, compiled where their libraries are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::rounds::Options;
+use crate::workspace::target_dir;
+
+/// A program, by the first word of its quantities.
+#[derive(Debug)]
+struct Peer {
+    name: &'static str,
+    source: &'static str,
+    /// Without it the peer is skipped.
+    header: &'static str,
+    /// Its second argument; the first is a folder for its files.
+    count: u64,
+}
+
+const PEERS: &[Peer] = &[Peer {
+    name: "boost",
+    source: "benches/peers/boost_heap.cpp",
+    header: "/usr/include/boost/interprocess/managed_mapped_file.hpp",
+    count: 1_000_000,
+}];
+/// As `Scale::Quick` of benches/own.
+const QUICK_DIVISOR: u64 = 20;
+
+/// What the program of the quantity `name` prints; none, and a word about it, where it cannot be.
+pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<String>> {
+    let peer = find(name).with_context(|| format!("no program tells {name}"))?;
+    let Some(program) = compiled(root, peer)? else { return Ok(None) };
+    let folder = target_dir(root).join("tmp").join(format!("bench-{}", peer.name));
+    fs::create_dir_all(&folder)?;
+    let count = if options.quick { peer.count / QUICK_DIVISOR } else { peer.count };
+    let mut command = Command::new(program);
+    let output = command.arg(&folder).arg(count.to_string()).stderr(Stdio::inherit()).output();
+    fs::remove_dir_all(&folder)?;
+    let output = output?;
+    ensure!(output.status.success(), "{}: {}", peer.name, output.status);
+    Ok(Some(String::from_utf8(output.stdout)?))
+}
+
+fn find(name: &str) -> Option<&'static Peer> {
+    let (program, _) = name.split_once('_')?;
+    PEERS.iter().find(|peer| peer.name == program)
+}
+
+/// The program, compiled; none without its header or g++.
+fn compiled(root: &Path, peer: &Peer) -> Result<Option<PathBuf>> {
+    if !Path::new(peer.header).exists() {
+        println!("{}: skipped, there is no {}", peer.name, peer.header);
+        return Ok(None);
+    }
+    let folder = target_dir(root).join("xtask-bench");
+    fs::create_dir_all(&folder)?;
+    let program = folder.join(format!("{}_peer", peer.name));
+    let mut compiler = Command::new("g++");
+    compiler.args(["-std=c++17", "-O2", "-o"]).arg(&program).arg(root.join(peer.source));
+    match compiler.status() {
+        Ok(status) => ensure!(status.success(), "g++ {}: {status}", peer.source),
+        Err(error) => {
+            println!("{}: skipped, g++: {error}", peer.name);
+            return Ok(None);
+        }
+    }
+    Ok(Some(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantity_names_its_program() {
+        assert_eq!(find("boost_fill").map(|peer| peer.name), Some("boost"));
+        assert!(find("boost").is_none());
+        assert!(find("unknown_fill").is_none());
+    }
+
+    #[test]
+    fn without_its_header_a_peer_is_skipped() {
+        let peer = Peer { name: "none", source: "x.cpp", header: "/no/such/header.hpp", count: 1 };
+        assert!(compiled(Path::new("."), &peer).unwrap().is_none());
+    }
+}
