@@ -1,0 +1,224 @@
+//! Regions: a range is adopted under a number, and given back.
+
+use std::sync::atomic::Ordering;
+
+use pagestone_storage::Advice;
+use zerocopy::{
+    IntoBytes,
+    little_endian::{U16, U32, U64},
+};
+
+use crate::{
+    engine::Engine,
+    error::{Error, ErrorKind, Result},
+    layout::{REGION_MAGIC, RegionHeader},
+    parts::{PARTS, exists, first_of, part_len, part_of},
+    ranges::Range,
+    region::{FREE, Region, len_code, lifecycle::Owned, units_of},
+    retired::Waste,
+    units::Kind,
+    word::View,
+};
+
+/// What a region shall be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) kind: Kind,
+    /// Bytes, header included.
+    pub(crate) len: u64,
+    pub(crate) store: u32,
+    pub(crate) part: usize,
+}
+
+impl Wanted {
+    pub(crate) fn of(kind: Kind, len: u64) -> Self {
+        Self { kind, len, store: 0, part: 0 }
+    }
+}
+
+/// Heap regions are this part of all heap bytes, within the bounds of the file.
+const GROWTH: u64 = 16;
+
+impl Engine<'_> {
+    /// Adopts a range as a region; returns its number.
+    pub(crate) fn adopt(&mut self, wanted: Wanted) -> Result<u32> {
+        let number = self.vacant_number(wanted.kind)?;
+        let units = units_of(len_code(wanted.len.div_ceil(crate::layout::UNIT)));
+        let range = self.take_range(units * crate::layout::UNIT)?;
+        let mut region = Region::new(wanted.kind, range);
+        region.store = wanted.store;
+        region.part = u8::try_from(wanted.part).unwrap_or(u8::MAX);
+        let Some(body) = region.body() else {
+            self.state.ranges.give(range);
+            let what = "the file has 256 TiB, the most that a directory can name";
+            return Err(Error::refused(ErrorKind::OutOfSpace, self.shared.path(), what));
+        };
+        let advised = self.shared.raw.advise(range.start, range.len, Advice::Random);
+        // A hint that the system does not take costs bytes at a sync, nothing else.
+        if let Err(error) = advised {
+            tracing::debug!(%error, "no advice");
+        }
+        self.write_header(number, &region);
+        let at = self.number_pair(number)?;
+        self.publish(at, wanted.kind.code(), body);
+        if wanted.kind == Kind::Heap {
+            region.free = region.grains();
+            self.state.space.cover(range.end());
+            self.state.space.add(region.base(), range.end());
+        }
+        self.state.enter(number, region);
+        self.shared.units.set(range.start, range.end(), Some(wanted.kind));
+        tracing::debug!(number, kind = wanted.kind.name(), start = range.start, len = range.len);
+        Ok(number)
+    }
+
+    /// A number that no region of the newest state has; a directory that is nearly full grows
+    /// first.
+    fn vacant_number(&mut self, kind: Kind) -> Result<u32> {
+        let last = (0..PARTS).take_while(|part| self.shared.directory.has(*part)).last();
+        let end = first_of(last.map_or(0, |part| part + 1)) / 2;
+        let numbers = &mut self.state.numbers;
+        let left = numbers.vacant.len() as u64 + (end - numbers.next);
+        if left <= 1 && kind != Kind::Directory {
+            let part = last.map_or(0, |part| part + 1);
+            let wanted = Wanted { part, ..Wanted::of(Kind::Directory, part_len(part)) };
+            let number = self.adopt(wanted)?;
+            let start = self.state.region(number).map(|region| region.range.start);
+            self.shared.directory.set(part, start);
+            return self.vacant_number(kind);
+        }
+        let numbers = &mut self.state.numbers;
+        if let Some(number) = numbers.vacant.pop() {
+            return Ok(u32::try_from(number).unwrap_or(u32::MAX));
+        }
+        while !exists(2 * numbers.next) {
+            numbers.next += 1;
+        }
+        let number = numbers.next;
+        numbers.next += 1;
+        match u32::try_from(number) {
+            Ok(number) if part_of(2 * u64::from(number)) <= last.unwrap_or(0) => Ok(number),
+            _ => {
+                let what = "no region number is left";
+                Err(Error::refused(ErrorKind::OutOfSpace, self.shared.path(), what))
+            }
+        }
+    }
+
+    /// Where the directory pair of a number lies.
+    pub(crate) fn number_pair(&self, number: u32) -> Result<u64> {
+        self.shared.directory.pair(2 * u64::from(number)).ok_or_else(|| {
+            let found = u64::from(number);
+            Error::corrupt(self.shared.path(), ("region number", 0), 0, found)
+        })
+    }
+
+    /// Takes a zeroed range of the file, which grows if it must.
+    pub(crate) fn take_range(&mut self, len: u64) -> Result<Range> {
+        self.reclaim();
+        let raw = &self.shared.raw;
+        if let Some(range) = self.state.ranges.take(len) {
+            // Each time it is adopted: words of an adoption that was rolled back carry valid tags.
+            if let Err(error) = raw.zero(range.start, range.len) {
+                self.state.ranges.give(range);
+                return Err(error.into());
+            }
+            return Ok(range);
+        }
+        let end = raw.len();
+        let start = self.state.ranges.tail(end);
+        raw.grow(start + len)?;
+        if start < end {
+            self.state.ranges.cut(start);
+            if let Err(error) = raw.zero(start, end - start) {
+                self.state.ranges.give(Range { start, len });
+                return Err(error.into());
+            }
+        }
+        Ok(Range { start, len })
+    }
+
+    pub(crate) fn write_header(&mut self, number: u32, region: &Region) {
+        self.state.adoptions += 1;
+        let mut header = RegionHeader {
+            magic: REGION_MAGIC,
+            kind: region.kind.code(),
+            part: region.part,
+            spare: U16::new(0),
+            number: U32::new(number),
+            store: U32::new(region.store),
+            uuid: self.shared.uuid,
+            incarnation: U64::new((self.state.generation + 1) << 24 | self.state.adoptions),
+            len: U64::new(region.range.len),
+            reserved: [0; 12],
+            checksum: U32::new(0),
+        };
+        header.checksum = U32::new(header.sum());
+        let mut owned = Owned::taken(region.range.start, region.range.len);
+        owned.fill(&self.shared.raw, 0, header.as_bytes());
+    }
+
+    /// Gives a region back that no newest word points into.
+    pub(crate) fn give_back(&mut self, number: u32) -> Result<()> {
+        let at = self.number_pair(number)?;
+        let Some(region) = self.state.region(number).copied() else { return Ok(()) };
+        let before = self.shared.pair(at).word(self.shared.tag(), View::Committed);
+        let committed = Region::decode(before) == Some((region.kind, region.range));
+        self.publish(at, FREE, 0);
+        if region.kind == Kind::Heap {
+            self.state.space.remove(region.base(), region.range.end());
+        }
+        self.state.leave(number);
+        self.state.numbers.vacant.push(u64::from(number));
+        self.retire(!committed, Waste::Range(region.range));
+        Ok(())
+    }
+
+    /// A range waits no more: its blocks go back to the file system.
+    pub(crate) fn free_range(&mut self, range: Range) {
+        self.shared.units.set(range.start, range.end(), None);
+        if let Err(error) = self.shared.raw.punch(range.start, range.len) {
+            // The space is free all the same; it is zeroed when it is adopted.
+            tracing::warn!(%error, start = range.start, len = range.len, "space not punched");
+        }
+        self.state.ranges.give(range);
+    }
+
+    /// Gives wholly free heap regions back; one of them stays if it is the last.
+    pub(crate) fn give_empties_back(&mut self) -> Result<()> {
+        for number in std::mem::take(&mut self.state.empties) {
+            let Some(region) = self.state.region(number) else { continue };
+            let empty = region.kind == Kind::Heap && region.free == region.grains();
+            if empty && region.range.len < self.state.heap_bytes {
+                self.give_back(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adopts one more region for blocks.
+    pub(crate) fn grow_heap(&mut self) -> Result<()> {
+        let share = (self.state.heap_bytes / GROWTH).max(1);
+        let len = 1_u64 << share.ilog2();
+        let len = len.clamp(1 << 20, self.shared.options.region_size);
+        self.adopt(Wanted::of(Kind::Heap, len)).map(|_| ())
+    }
+
+    /// Cuts the free tail of the file that no superblock in force names.
+    pub(crate) fn cut_tail(&mut self) {
+        let end = self.shared.raw.len();
+        let tail = self.state.ranges.tail(end).max(self.state.committed_len);
+        if end <= tail || self.state.retired.ranges_beyond(tail) {
+            return;
+        }
+        match self.shared.raw.cut(tail) {
+            Ok(()) => self.state.ranges.cut(tail),
+            Err(error) => tracing::warn!(%error, tail, "tail not cut"),
+        }
+    }
+
+    /// Sets a control word with nothing to publish.
+    pub(crate) fn set_word(&mut self, at: u64, value: u64) {
+        self.shared.raw.store(at, value, Ordering::Release);
+    }
+}

@@ -1,0 +1,502 @@
+//! The volatile state from the file: directory, stores, names, and the free space between blocks.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    class::GRAIN,
+    engine::{Engine, index::next_generation},
+    error::{Error, Result},
+    header::read_region_header,
+    id::BlockId,
+    layout::{REGION_HEADER, UNIT},
+    names::{self, Named, Names},
+    parts::{HIDDEN, PAIR, PARTS, first_of, part_len},
+    ranges::{Range, Ranges},
+    region::{Region, lifecycle},
+    retired::{Retired, Waste},
+    space::{Run, Space},
+    store::{Indices, SYSTEM, Store},
+    units::Kind,
+    word::{OVERSIZE, TOMBSTONE, View},
+};
+
+/// After what the state is rebuilt.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A close; the record of free space lies in this range.
+    Clean(Range),
+    /// Anything else.
+    Unclean,
+    /// A discard without an open; these ranges were adopted in the epoch that is undone.
+    Discarded { adopted: Vec<Waste> },
+}
+
+impl Engine<'_> {
+    /// Rebuilds everything from the newest words.
+    pub(crate) fn rebuild(&mut self, found: Found) -> Result<()> {
+        self.scan_directory(View::Newest)?;
+        self.load_stores(View::Newest)?;
+        match found {
+            Found::Clean(snapshot) => {
+                self.state.lazy.expect(snapshot, self.state.generation);
+                self.rebuild_ranges(&[]);
+            }
+            Found::Unclean => {
+                self.state.retired = Retired::default();
+                let named = self.rebuild_blocks()?;
+                self.offer_space();
+                self.give_orphans_back(&named)?;
+            }
+            Found::Discarded { adopted } => self.rebuild_discarded(adopted)?,
+        }
+        Ok(())
+    }
+
+    /// Reads which regions there are, and checks that none overlap.
+    pub(crate) fn scan_directory(&mut self, view: View) -> Result<()> {
+        let len = self.shared.raw.len() / UNIT * UNIT;
+        self.shared.units.clear(self.shared.raw.capacity().min(len.max(self.known_len())));
+        self.state.regions.clear();
+        self.state.by_start.clear();
+        self.state.owners.clear();
+        self.state.heap_bytes = 0;
+        self.state.numbers = Indices { next: 2, ..Indices::default() };
+        let head = Range { start: UNIT, len: UNIT };
+        self.take_in(0, Region::new(Kind::Directory, head))?;
+        self.shared.directory.set(0, Some(UNIT));
+        for part in 1..PARTS {
+            self.shared.directory.set(part, None);
+        }
+        for part in 0..PARTS {
+            if !self.shared.directory.has(part) {
+                break;
+            }
+            self.scan_directory_part(part, view)?;
+        }
+        Ok(())
+    }
+
+    fn known_len(&self) -> u64 {
+        self.state.by_start.keys().next_back().map_or(0, |start| start + UNIT)
+    }
+
+    fn scan_directory_part(&mut self, part: usize, view: View) -> Result<()> {
+        let first = first_of(part) / 2;
+        for number in first + HIDDEN / 2..first + part_len(part) / PAIR / 2 {
+            let Some(at) = self.shared.directory.pair(2 * number) else { continue };
+            let pair = self.shared.pair(at);
+            let word = pair.word(self.shared.tag(), view);
+            let number = u32::try_from(number)?;
+            if pair.0.iter().all(|word| word.is_empty()) {
+                continue;
+            }
+            let numbers = &mut self.state.numbers;
+            numbers.vacant.extend(numbers.next..u64::from(number));
+            numbers.next = u64::from(number) + 1;
+            if word.is_empty() || word.class() == crate::region::FREE {
+                numbers.vacant.push(u64::from(number));
+                continue;
+            }
+            let Some((kind, range)) = Region::decode(word) else {
+                return Err(self.corrupt(("directory word", at), 0, word.0));
+            };
+            self.enter_region(number, (kind, range), at)?;
+        }
+        self.state.numbers.vacant.retain(|number| crate::parts::exists(2 * number));
+        Ok(())
+    }
+
+    fn enter_region(&mut self, number: u32, (kind, range): (Kind, Range), at: u64) -> Result<()> {
+        let len = self.shared.raw.len();
+        if range.start < 2 * UNIT || len < range.end() {
+            return Err(self.corrupt(("region that a directory word names", at), len, range.end()));
+        }
+        let mut region = Region::new(kind, range);
+        if matches!(kind, Kind::Directory | Kind::Table) {
+            let header = read_region_header(self.shared, (number, region.kind, range))?;
+            let part = usize::from(header.part);
+            if PARTS <= part || range.len != part_len(part) {
+                return Err(self.corrupt(
+                    ("table part", range.start),
+                    range.len,
+                    u64::from(header.part),
+                ));
+            }
+            region.store = header.store.get();
+            region.part = header.part;
+            if kind == Kind::Directory {
+                if self.shared.directory.has(part) {
+                    return Err(self.corrupt(
+                        ("directory part", range.start),
+                        0,
+                        u64::from(header.part),
+                    ));
+                }
+                self.shared.directory.set(part, Some(range.start));
+            }
+        }
+        self.take_in(number, region)
+    }
+
+    /// Enters a region that overlaps no other.
+    fn take_in(&mut self, number: u32, region: Region) -> Result<()> {
+        let range = region.range;
+        let before = self.state.by_start.range(..range.end()).next_back();
+        let overlapped = before.and_then(|(_, number)| self.state.region(*number));
+        if let Some(other) = overlapped.filter(|other| range.start < other.range.end()) {
+            let end = other.range.end();
+            return Err(self.corrupt(("start of a region", range.start), end, range.start));
+        }
+        self.state.enter(number, region);
+        self.shared.units.set(range.start, range.end(), Some(region.kind));
+        Ok(())
+    }
+
+    /// Reads the names, and says where the slot tables of each store lie.
+    pub(crate) fn load_stores(&mut self, view: View) -> Result<()> {
+        let tables =
+            self.state.regions.iter().flatten().filter(|region| region.kind == Kind::Table);
+        let tables: Vec<Region> = tables.copied().collect();
+        let system = self.shared.store(SYSTEM);
+        let system = system.unwrap_or_else(|| Arc::new(Store::new(SYSTEM, 1, true)));
+        self.set_parts(&system, &tables)?;
+        let mut found = Names::default();
+        self.read_names(&system, view, &mut found)?;
+        let mut stores: Vec<Option<Arc<Store>>> = vec![Some(Arc::clone(&system))];
+        for (name, (named, block)) in &found.stores {
+            let Named::Store { number, generation, summed } = *named else { continue };
+            let index = usize::try_from(number)?;
+            // Numbers are given out in order, so there are no more than names.
+            if found.stores.len() + self.shared.names().stores.len() < index {
+                return Err(self.corrupt(("store number", block.index()), 0, u64::from(number)));
+            }
+            let known = self.shared.store(number);
+            let known = known.filter(|known| known.generation == generation);
+            let store = known.unwrap_or_else(|| Arc::new(Store::new(number, generation, summed)));
+            self.set_parts(&store, &tables)?;
+            if stores.len() <= index {
+                stores.resize(index + 1, None);
+            }
+            if stores[index].replace(store).is_some() {
+                return Err(self.corrupt(("store number", block.index()), 0, name.len() as u64));
+            }
+        }
+        for gone in self.shared.stores().iter().flatten() {
+            let kept = usize::try_from(gone.number).ok().and_then(|index| stores.get(index));
+            if !kept.is_some_and(|kept| kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, gone))) {
+                gone.undo();
+                for part in 0..PARTS {
+                    gone.parts.set(part, None);
+                }
+            }
+        }
+        *self.shared.stores_mut() = stores;
+        *self.shared.names_mut() = found;
+        Ok(())
+    }
+
+    fn set_parts(&self, store: &Store, tables: &[Region]) -> Result<()> {
+        let mut seen = [false; PARTS];
+        for table in tables.iter().filter(|table| table.store == store.number) {
+            let part = usize::from(table.part);
+            if std::mem::replace(&mut seen[part], true) {
+                let what = ("part of a slot table", table.range.start);
+                return Err(self.corrupt(what, u64::from(store.number), u64::from(table.part)));
+            }
+            store.parts.set(part, Some(table.range.start));
+        }
+        for (part, seen) in seen.iter().enumerate() {
+            if !seen {
+                store.parts.set(part, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_names(&self, system: &Store, view: View, all: &mut Names) -> Result<()> {
+        for part in 0..PARTS {
+            if !system.parts.has(part) {
+                continue;
+            }
+            for index in first_of(part) + HIDDEN..first_of(part) + part_len(part) / PAIR {
+                let Some(at) = system.parts.pair(index) else { continue };
+                let word = self.shared.pair(at).word(self.shared.tag(), view);
+                if word.is_empty() || word.class() == TOMBSTONE {
+                    continue;
+                }
+                let Some((start, _)) = self.shared.place(word) else {
+                    return Err(self.corrupt(("place of a name", at), 0, word.0));
+                };
+                let id = BlockId::from_bits(self.shared.header(start).id.get());
+                if id.index() != index {
+                    return Err(self.corrupt(("id of a name", start), index, id.index()));
+                }
+                let block = self.shared.found(system, id, word)?;
+                let pin = self.shared.pins.take();
+                let keeper = lifecycle::Keeper::pin(&pin);
+                let bytes = lifecycle::published(&self.shared.raw, keeper, (block.at, block.len));
+                let header = self.shared.header(start);
+                let decoded = names::decode(bytes);
+                let summed = header.sum_with(bytes) == header.checksum.get();
+                self.shared.pins.give_back(pin);
+                match decoded.filter(|_| summed) {
+                    Some((name, named)) => all.add(name, named, id),
+                    None => return Err(self.corrupt(("name", start), 0, block.len as u64)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ranges between the regions are free, but for those that something waits for.
+    fn rebuild_ranges(&mut self, kept: &[Range]) {
+        let mut taken: Vec<Range> =
+            self.state.regions.iter().flatten().map(|region| region.range).collect();
+        taken.extend_from_slice(kept);
+        taken.push(self.state.lazy.range());
+        taken.sort_unstable();
+        let mut ranges = Ranges::default();
+        let mut at = UNIT;
+        for range in taken {
+            if at < range.start {
+                ranges.give(Range { start: at, len: range.start - at });
+            }
+            at = at.max(range.end());
+        }
+        let end = self.shared.raw.len() / UNIT * UNIT;
+        if at < end {
+            ranges.give(Range { start: at, len: end - at });
+        }
+        self.state.ranges = ranges;
+    }
+
+    /// Reads every slot: what no word names is free.
+    ///
+    /// Returns where the regions of one block start that a newest word names.
+    fn rebuild_blocks(&mut self) -> Result<BTreeSet<u64>> {
+        let quarantined = self.committed_only_ranges();
+        self.state.lazy = crate::snapshot::Lazy::rebuilt();
+        self.rebuild_ranges(&quarantined);
+        for range in quarantined {
+            self.state.retired.quarantine(Waste::Range(range));
+        }
+        self.reset_space();
+        let mut named = BTreeSet::new();
+        let stores: Vec<_> = self.shared.stores().iter().flatten().map(Arc::clone).collect();
+        self.state.indices.clear();
+        for store in &stores {
+            self.scan_slots(store, &mut named)?;
+        }
+        Ok(named)
+    }
+
+    fn reset_space(&mut self) {
+        self.state.space = Space::default();
+        self.state.empties.clear();
+        self.state.space.cover(self.shared.raw.len());
+        for region in self.state.regions.iter_mut().flatten() {
+            if region.kind == Kind::Heap {
+                region.loaded = true;
+                self.state.space.mark_free(region.base(), region.range.end());
+            }
+        }
+    }
+
+    fn offer_space(&mut self) {
+        let state = &mut *self.state;
+        for (number, region) in (0_u32..).zip(&mut state.regions) {
+            let Some(region) = region.as_mut().filter(|region| region.kind == Kind::Heap) else {
+                continue;
+            };
+            region.free = state.space.count(region.base(), region.range.end());
+            if region.free == region.grains() {
+                state.empties.push(number);
+            }
+            state.space.offer(region.base(), region.range.end());
+        }
+    }
+
+    /// Ranges that the committed directory names and the newest one does not.
+    fn committed_only_ranges(&self) -> Vec<Range> {
+        let mut ranges = Vec::new();
+        for number in 2..u32::try_from(self.state.numbers.next).unwrap_or(u32::MAX) {
+            let Ok(at) = self.number_pair(number) else { continue };
+            let newest = self.state.region(number).map(|region| region.range);
+            if let Some((_, range)) = Region::decode(self.committed(at))
+                && newest != Some(range)
+                && range.end() <= self.shared.raw.len()
+            {
+                ranges.push(range);
+            }
+        }
+        ranges
+    }
+
+    /// Marks what the slots of one store name as used, and finds its vacant indices.
+    fn scan_slots(&mut self, store: &Store, named: &mut BTreeSet<u64>) -> Result<()> {
+        let mut indices = Indices { next: HIDDEN, ..Indices::default() };
+        let tag = self.shared.tag();
+        for part in 0..PARTS {
+            if !store.parts.has(part) {
+                continue;
+            }
+            let first = first_of(part);
+            for index in first + HIDDEN..first + part_len(part) / PAIR {
+                let Some(at) = store.parts.pair(index) else { continue };
+                let pair = self.shared.pair(at);
+                if pair.0[0].is_empty() && pair.0[1].is_empty() {
+                    continue;
+                }
+                indices.vacant.extend((indices.next..index).filter(|at| crate::parts::exists(*at)));
+                indices.next = index + 1;
+                let (newest, committed) =
+                    (pair.word(tag, View::Newest), pair.word(tag, View::Committed));
+                if newest.is_empty() || newest.class() == TOMBSTONE {
+                    if next_generation(store, newest).is_some() {
+                        indices.vacant.push(index);
+                    }
+                } else {
+                    indices.live += 1;
+                    self.mark_newest((index, at), newest, named)?;
+                }
+                if committed != newest {
+                    self.mark_committed((index, at), committed, named)?;
+                }
+            }
+        }
+        indices.unseen = indices.next;
+        indices.vacant.reverse();
+        *self.state.indices(store.number) = indices;
+        Ok(())
+    }
+
+    fn mark_newest(
+        &mut self,
+        (index, at): (u64, u64),
+        word: crate::word::Word,
+        named: &mut BTreeSet<u64>,
+    ) -> Result<()> {
+        let Some((start, _)) = self.shared.place(word) else {
+            return Err(self.corrupt(("place in a slot", at), index, word.0));
+        };
+        let unused = if word.class() == OVERSIZE {
+            named.insert(start - REGION_HEADER)
+        } else {
+            self.state.space.mark_used(Run::of(start, word.class()))
+        };
+        if unused {
+            Ok(())
+        } else {
+            Err(self.corrupt(("block that overlaps another", at), index, word.0))
+        }
+    }
+
+    /// What only the committed word names is in quarantine again.
+    fn mark_committed(
+        &mut self,
+        (index, at): (u64, u64),
+        word: crate::word::Word,
+        named: &BTreeSet<u64>,
+    ) -> Result<()> {
+        if word.is_empty() || word.class() == TOMBSTONE || word.class() == OVERSIZE {
+            let start = (word.body() * GRAIN).saturating_sub(REGION_HEADER);
+            if word.class() == OVERSIZE && named.contains(&start) {
+                return Err(self.corrupt(("block that overlaps another", at), index, word.0));
+            }
+            return Ok(());
+        }
+        // A place outside every region lies in a range that is in quarantine as a whole.
+        let Some((start, _)) = self.shared.place(word) else { return Ok(()) };
+        let run = Run::of(start, word.class());
+        if !self.state.space.mark_used(run) {
+            return Err(self.corrupt(("block that overlaps another", at), index, word.0));
+        }
+        self.state.retired.quarantine(Waste::Run(run));
+        Ok(())
+    }
+
+    /// Regions of one block that no newest slot names are given back.
+    fn give_orphans_back(&mut self, named: &BTreeSet<u64>) -> Result<()> {
+        let orphans: Vec<u32> = (0_u32..)
+            .zip(&self.state.regions)
+            .filter_map(|(number, region)| Some((number, region.as_ref()?)))
+            .filter(|(_, region)| region.kind == Kind::Oversize)
+            .filter(|(_, region)| !named.contains(&region.range.start))
+            .map(|(number, _)| number)
+            .collect();
+        for number in orphans {
+            self.give_back(number)?;
+            self.state.changed = true;
+        }
+        Ok(())
+    }
+
+    /// As after an unclean end, but that pins may be held: what waited goes on waiting, and what
+    /// the undone epoch used waits with it.
+    fn rebuild_discarded(&mut self, adopted: Vec<Waste>) -> Result<()> {
+        let before = std::mem::take(&mut self.state.space);
+        let mut retired = std::mem::take(&mut self.state.retired);
+        retired.drop_quarantine();
+        self.rebuild_blocks()?;
+        let pinned = self.shared.pins.oldest() != u64::MAX;
+        let mut waiting: Vec<Waste> = retired.all().collect();
+        if pinned {
+            waiting.extend(adopted);
+            waiting.extend(self.state.space.newly_free(&before).into_iter().map(Waste::Run));
+        }
+        let stamp = self.shared.pins.stamp();
+        let kept: Vec<Range> = waiting
+            .iter()
+            .filter_map(|waste| match waste {
+                Waste::Range(range) => Some(*range),
+                Waste::Run(_) => None,
+            })
+            .collect();
+        self.rebuild_ranges(&kept);
+        for waste in waiting {
+            // A run of a region that is gone waits with the region.
+            let waits = match waste {
+                Waste::Range(_) => true,
+                Waste::Run(run) => {
+                    self.state.holding(run.at()).is_some() && self.state.space.mark_used(run)
+                }
+            };
+            if waits {
+                self.state.retired.retire_private(stamp, waste);
+            }
+        }
+        self.offer_space();
+        Ok(())
+    }
+
+    /// Calls `visit` with the place of every slot pair.
+    pub(crate) fn for_each_slot(&mut self, visit: &mut impl FnMut(&mut Self, u64)) {
+        self.for_each_of(Kind::Table, visit);
+    }
+
+    /// Calls `visit` with the place of every directory pair.
+    pub(crate) fn for_each_number(&mut self, visit: &mut impl FnMut(&mut Self, u64)) {
+        self.for_each_of(Kind::Directory, visit);
+    }
+
+    /// Calls `visit` with the place of every pair of the file.
+    pub(crate) fn for_each_pair(&mut self, mut visit: impl FnMut(&mut Self, u64)) {
+        self.for_each_slot(&mut visit);
+        self.for_each_number(&mut visit);
+    }
+
+    fn for_each_of(&mut self, kind: Kind, visit: &mut impl FnMut(&mut Self, u64)) {
+        let regions = self.state.regions.iter().flatten().filter(|region| region.kind == kind);
+        let ranges: Vec<Range> = regions.map(|region| region.range).collect();
+        for range in ranges {
+            for at in (range.start + REGION_HEADER..range.end()).step_by(16) {
+                visit(self, at);
+            }
+        }
+    }
+
+    #[cold]
+    pub(crate) fn corrupt(&self, what: (&'static str, u64), expected: u64, found: u64) -> Error {
+        Error::corrupt(self.shared.path(), what, expected, found)
+    }
+}

@@ -1,0 +1,264 @@
+//! A heap: blocks of any length by id, one store of a region file.
+
+mod exclusive; // the form that needs no pins
+mod iter; // live blocks in slot order
+
+use std::sync::Arc;
+
+pub use exclusive::{BlockMut, HeapMut};
+pub use iter::Blocks;
+
+use crate::{
+    engine::{Bytes, Content, Written},
+    error::{Error, ErrorKind, Result},
+    file::RegionFile,
+    id::BlockId,
+    parts,
+    pin::Pin,
+    region::lifecycle::{self, Keeper},
+    shared::{Found, Shared},
+    store::Store,
+    word::TOMBSTONE,
+    writer::Writer,
+};
+
+/// A heap of a [`RegionFile`]; clones are views of the same heap.
+///
+/// Reads take a [`Pin`] and no lock; changes take the [`Writer`]. Within the process a read shows
+/// the newest content of a block, committed or not. An id whose block was freed is refused with
+/// `StaleId`, always; so is, but for one in 2^24, one of another heap or file.
+#[derive(Debug, Clone)]
+pub struct Heap {
+    file: RegionFile,
+    store: Arc<Store>,
+}
+
+impl Heap {
+    pub(crate) fn new(file: &RegionFile, store: Arc<Store>) -> Self {
+        Self { file: file.clone(), store }
+    }
+
+    /// Returns the file that the heap is in.
+    #[must_use]
+    pub fn file(&self) -> &RegionFile {
+        &self.file
+    }
+
+    #[inline]
+    fn shared(&self) -> &Shared {
+        &self.file.shared
+    }
+
+    #[inline]
+    fn find(&self, pin: &Pin<'_>, id: BlockId) -> Result<Found> {
+        if std::ptr::eq(pin.shared(), self.shared()) {
+            return self.shared().find(&self.store, id);
+        }
+        let what = "the pin is of another file";
+        Err(Error::refused(ErrorKind::InvalidArgument, self.shared().path(), what))
+    }
+
+    /// Borrows the newest content of a block, for as long as the pin lives.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId`; `Corrupt` where slot and block contradict each other; `InvalidArgument` for a
+    /// pin of another file.
+    #[inline]
+    pub fn get<'p>(&self, pin: &'p Pin<'_>, id: BlockId) -> Result<&'p [u8]> {
+        let found = self.find(pin, id)?;
+        let keeper = Keeper::pin(pin.place());
+        Ok(lifecycle::published(&pin.shared().raw, keeper, (found.at, found.len)))
+    }
+
+    /// Shows the newest content of a block to `read`, under a pin of its own.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    pub fn read<R>(&self, id: BlockId, read: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        let pin = self.file.pin();
+        self.get(&pin, id).map(read)
+    }
+
+    /// Bytes of a block.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    pub fn len(&self, pin: &Pin<'_>, id: BlockId) -> Result<u64> {
+        self.find(pin, id).map(|found| found.len as u64)
+    }
+
+    /// Bytes that the block's place has room for.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    pub fn capacity(&self, pin: &Pin<'_>, id: BlockId) -> Result<u64> {
+        self.find(pin, id).map(|found| found.capacity)
+    }
+
+    /// The 32 bits that are kept with a block for the caller; 0 at first.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    pub fn flags(&self, pin: &Pin<'_>, id: BlockId) -> Result<u32> {
+        self.find(pin, id).map(|found| self.shared().header(found.at).flags.get())
+    }
+
+    /// Whether the id names a block.
+    #[must_use]
+    pub fn contains(&self, pin: &Pin<'_>, id: BlockId) -> bool {
+        self.find(pin, id).is_ok()
+    }
+
+    /// Asks the processor for the slot of an id that will be read soon.
+    pub fn prefetch(&self, id: BlockId) {
+        if let Some(at) = self.store.parts.pair(id.index()) {
+            self.shared().raw.prefetch(at);
+        }
+    }
+
+    /// Makes a block with these bytes.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfSpace`, with nothing changed; `ReadOnly`; `Poisoned`; `InvalidArgument` for a writer
+    /// of another file; `Io` where the first change after an open cannot be synced.
+    pub fn allocate_from(&self, writer: &mut Writer<'_>, bytes: &[u8]) -> Result<BlockId> {
+        writer.check(self.shared())?;
+        writer.engine().allocate(&self.store, Bytes::Bytes(bytes), 0)
+    }
+
+    /// Makes a block of `len` zeros that `fill` changes; it is there when `fill` has returned.
+    ///
+    /// # Errors
+    ///
+    /// As `allocate_from`.
+    pub fn allocate_with(
+        &self,
+        writer: &mut Writer<'_>,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<BlockId> {
+        writer.check(self.shared())?;
+        writer.engine().allocate(&self.store, Content::Filled(len, fill), 0)
+    }
+
+    /// Replaces the content of a block, of any length; whoever reads sees old or new.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId`, and as `allocate_from`.
+    pub fn put(&self, writer: &mut Writer<'_>, id: BlockId, bytes: &[u8]) -> Result<()> {
+        writer.check(self.shared())?;
+        writer.engine().put(&self.store, id, Written::new(Bytes::Bytes(bytes)))
+    }
+
+    /// Replaces the content of a block by a changed copy of it.
+    ///
+    /// # Errors
+    ///
+    /// As `put`.
+    pub fn modify(
+        &self,
+        writer: &mut Writer<'_>,
+        id: BlockId,
+        change: impl FnOnce(&mut [u8]),
+    ) -> Result<()> {
+        self.copy((writer, id), (None, None), change)
+    }
+
+    /// Replaces the content of a block by its first `len` bytes, or by all and zeros behind.
+    ///
+    /// # Errors
+    ///
+    /// As `put`.
+    pub fn resize(&self, writer: &mut Writer<'_>, id: BlockId, len: usize) -> Result<()> {
+        self.copy((writer, id), (Some(len), None), |_| ())
+    }
+
+    /// Sets the 32 bits that are kept with a block for the caller. The block is copied.
+    ///
+    /// # Errors
+    ///
+    /// As `put`.
+    pub fn set_flags(&self, writer: &mut Writer<'_>, id: BlockId, flags: u32) -> Result<()> {
+        self.copy((writer, id), (None, Some(flags)), |_| ())
+    }
+
+    fn copy(
+        &self,
+        (writer, id): (&mut Writer<'_>, BlockId),
+        (len, flags): (Option<usize>, Option<u32>),
+        change: impl FnOnce(&mut [u8]),
+    ) -> Result<()> {
+        writer.check(self.shared())?;
+        let pin = self.file.pin();
+        let old = self.get(&pin, id)?;
+        let content = Content::Filled(len.unwrap_or(old.len()), |bytes: &mut [u8]| {
+            for (to, from) in bytes.chunks_mut(4096).zip(old.chunks(4096)) {
+                let len = to.len().min(from.len());
+                to[..len].copy_from_slice(&from[..len]);
+            }
+            change(bytes);
+        });
+        let written = Written { flags, ..Written::new(content) };
+        writer.engine().put(&self.store, id, written)
+    }
+
+    /// Frees a block. Its id is refused from here on; its space is used again after the next
+    /// commit, when no pin is left from before.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId`, also for a block that was freed already; as `allocate_from`.
+    pub fn free(&self, writer: &mut Writer<'_>, id: BlockId) -> Result<()> {
+        writer.check(self.shared())?;
+        writer.engine().free(&self.store, id)
+    }
+
+    /// All live blocks in slot order, each with its content at the moment it is reached.
+    #[must_use]
+    pub fn blocks<'p>(&'p self, pin: &'p Pin<'_>) -> Blocks<'p> {
+        Blocks::new(self, pin)
+    }
+
+    /// The id in the `nth` slot: the first block of a fresh heap is in slot 0. `None` where the
+    /// slot is vacant.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where slot and block contradict each other; `InvalidArgument` for a pin of
+    /// another file.
+    pub fn nth(&self, pin: &Pin<'_>, nth: u64) -> Result<Option<BlockId>> {
+        match parts::nth(nth) {
+            Some(index) => self.live_at(pin, index).map(|found| found.map(|found| found.id)),
+            None => Ok(None),
+        }
+    }
+
+    /// The block of an index, whatever its generation.
+    fn live_at(&self, pin: &Pin<'_>, index: u64) -> Result<Option<Found>> {
+        if !std::ptr::eq(pin.shared(), self.shared()) {
+            let what = "the pin is of another file";
+            return Err(Error::refused(ErrorKind::InvalidArgument, self.shared().path(), what));
+        }
+        let Some(at) = self.store.parts.pair(index) else { return Ok(None) };
+        let word = self.shared().select(at);
+        if word.is_empty() || word.class() == TOMBSTONE {
+            return Ok(None);
+        }
+        let Some((start, _)) = self.shared().place(word) else {
+            return Err(Error::corrupt(self.shared().path(), ("place in a slot", at), 0, word.0));
+        };
+        let id = BlockId::from_bits(self.shared().header(start).id.get());
+        if id.index() != index {
+            let what = ("id in a block header", start);
+            return Err(Error::corrupt(self.shared().path(), what, index, id.index()));
+        }
+        self.shared().found(&self.store, id, word).map(Some)
+    }
+}

@@ -1,0 +1,40 @@
+//! One file of regions with a crash-safe commit, and blocks of any length in it by stable id.
+#![doc = include_str!("../README.md")]
+
+mod file; // the region file: create, open, stores, roots, close
+mod options; // how a file is created and opened
+mod writer; // the one writer: commit, discard
+mod heap; // blocks by id: allocate, get, put, free
+mod pin; // who may still look
+mod stats; // counts
+mod verify; // a read-only check of a whole file
+mod id; // the name of a block
+mod engine; // the writer's steps, in the order that crashes need
+mod shared; // what readers and the writer share
+mod state; // what the writer knows beside the file
+mod region; // regions and who owns their bytes
+mod parts; // tables that grow and never move
+mod store; // the slot table of a store
+mod names; // names of stores and roots
+mod space; // free space inside regions
+mod ranges; // free space between regions
+mod retired; // space that waits
+mod snapshot; // the record of free space that a close leaves
+mod units; // what each unit of the file belongs to
+mod class; // size classes of blocks
+mod word; // tagged words and which of two counts
+mod header; // superblocks and region headers, checked
+mod layout; // what the bytes mean; see docs/format.md
+mod error;
+
+pub use crate::{
+    error::{Error, ErrorKind, Result},
+    file::{HeapOptions, RegionFile},
+    heap::{BlockMut, Blocks, Heap, HeapMut},
+    id::BlockId,
+    options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
+    pin::Pin,
+    stats::Stats,
+    verify::{Problem, Progress, Report, Verify},
+    writer::Writer,
+};

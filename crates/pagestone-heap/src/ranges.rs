@@ -1,0 +1,113 @@
+//! Ranges of the file that no region has: whole units, joined, best fit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A range of the file, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Range {
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+}
+
+impl Range {
+    pub(crate) const EMPTY: Self = Self { start: 0, len: 0 };
+
+    pub(crate) fn end(self) -> u64 {
+        self.start + self.len
+    }
+}
+
+/// Free ranges.
+#[derive(Debug, Default)]
+pub(crate) struct Ranges {
+    by_start: BTreeMap<u64, u64>,
+    by_len: BTreeSet<(u64, u64)>,
+}
+
+impl Ranges {
+    /// Takes the shortest range of at least `len`, lowest first, and gives the rest back.
+    pub(crate) fn take(&mut self, len: u64) -> Option<Range> {
+        let (found, start) = *self.by_len.range((len, 0)..).next()?;
+        self.remove(start, found);
+        if len < found {
+            self.insert(start + len, found - len);
+        }
+        Some(Range { start, len })
+    }
+
+    /// Adds a range, which joins its neighbours.
+    pub(crate) fn give(&mut self, range: Range) {
+        let Range { mut start, mut len } = range;
+        if let Some((before, its)) = self.by_start.range(..start).next_back()
+            && before + its == start
+        {
+            let (before, its) = (*before, *its);
+            self.remove(before, its);
+            start = before;
+            len += its;
+        }
+        if let Some(its) = self.by_start.get(&(start + len)).copied() {
+            self.remove(start + len, its);
+            len += its;
+        }
+        self.insert(start, len);
+    }
+
+    /// Drops all that lies at `end` or beyond.
+    pub(crate) fn cut(&mut self, end: u64) {
+        let beyond = self.by_start.range(end..).map(|(start, len)| (*start, *len));
+        for (start, len) in beyond.collect::<Vec<_>>() {
+            self.remove(start, len);
+        }
+        if let Some((start, len)) = self.by_start.iter().next_back()
+            && end < start + len
+        {
+            let (start, len) = (*start, *len);
+            self.remove(start, len);
+            self.insert(start, end - start);
+        }
+    }
+
+    /// The start of the free range that ends at `end`; `end` where there is none.
+    pub(crate) fn tail(&self, end: u64) -> u64 {
+        match self.by_start.iter().next_back() {
+            Some((start, len)) if start + len == end => *start,
+            _ => end,
+        }
+    }
+
+    /// Bytes in all ranges.
+    pub(crate) fn total(&self) -> u64 {
+        self.by_start.values().sum()
+    }
+
+    fn insert(&mut self, start: u64, len: u64) {
+        self.by_start.insert(start, len);
+        self.by_len.insert((len, start));
+    }
+
+    fn remove(&mut self, start: u64, len: u64) {
+        self.by_start.remove(&start);
+        self.by_len.remove(&(len, start));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Range, Ranges};
+
+    #[test]
+    fn neighbours_join_and_the_best_fit_is_taken() {
+        let mut ranges = Ranges::default();
+        for (start, len) in [(10, 5), (30, 2), (15, 5), (5, 5), (40, 10)] {
+            ranges.give(Range { start, len });
+        }
+        assert_eq!(ranges.take(2), Some(Range { start: 30, len: 2 }));
+        assert_eq!(ranges.take(10), Some(Range { start: 40, len: 10 }));
+        assert_eq!(ranges.take(11), Some(Range { start: 5, len: 11 }));
+        assert_eq!((ranges.total(), ranges.tail(20)), (4, 16));
+        ranges.cut(18);
+        assert_eq!((ranges.total(), ranges.tail(18), ranges.tail(20)), (2, 16, 20));
+        assert_eq!(ranges.take(3), None);
+    }
+}

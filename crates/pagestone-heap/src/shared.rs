@@ -1,0 +1,267 @@
+//! What readers and the writer of one open file share.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU16, AtomicU64, Ordering},
+    },
+};
+
+use pagestone_storage::raw::RawFile;
+
+use crate::{
+    class::{GRAIN, room_of},
+    error::{Cause, Error, ErrorKind, Result},
+    id::BlockId,
+    layout::{BLOCK_HEADER, BlockHeader, REGION_HEADER, UNIT},
+    names::Names,
+    options::FileOptions,
+    parts::{self, Parts},
+    pin::Pins,
+    state::State,
+    store::Store,
+    units::Units,
+    word::{OVERSIZE, Pair, TOMBSTONE, View, Word, tag_of},
+};
+
+/// The bits of a block header's second word that are the length.
+const LEN_MASK: u64 = (1 << 48) - 1;
+
+/// One open file.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) raw: RawFile,
+    pub(crate) units: Units,
+    pub(crate) pins: Pins,
+    /// Which version of an id is shown: the newest by the writer's process, the committed one by
+    /// a read-only open.
+    pub(crate) view: View,
+    pub(crate) options: FileOptions,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) directory: Parts,
+    /// The tag of the open epoch.
+    tag: AtomicU16,
+    generation: AtomicU64,
+    stores: RwLock<Vec<Option<Arc<Store>>>>,
+    names: RwLock<Names>,
+    poison: OnceLock<(&'static str, String)>,
+    state: Mutex<State>,
+}
+
+/// A block that a lookup found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) id: BlockId,
+    pub(crate) word: Word,
+    /// Where the block starts.
+    pub(crate) at: u64,
+    /// Bytes of payload.
+    pub(crate) len: usize,
+    /// Bytes that a payload at this place could have.
+    pub(crate) capacity: u64,
+}
+
+impl Shared {
+    pub(crate) fn new(raw: RawFile, options: FileOptions, (uuid, view): ([u8; 16], View)) -> Self {
+        Self {
+            units: Units::new(raw.capacity()),
+            raw,
+            pins: Pins::new(),
+            view,
+            options,
+            uuid,
+            directory: Parts::new(),
+            tag: AtomicU16::new(tag_of(1)),
+            generation: AtomicU64::new(0),
+            stores: RwLock::new(Vec::new()),
+            names: RwLock::new(Names::default()),
+            poison: OnceLock::new(),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.raw.path()
+    }
+
+    /// Takes the one lock of the file.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in a caller's closure leaves the state whole: it is changed before or after.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stores(&self) -> RwLockReadGuard<'_, Vec<Option<Arc<Store>>>> {
+        self.stores.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stores_mut(&self) -> RwLockWriteGuard<'_, Vec<Option<Arc<Store>>>> {
+        self.stores.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn names(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn names_mut(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn store(&self, number: u32) -> Option<Arc<Store>> {
+        let index = usize::try_from(number).ok()?;
+        self.stores().get(index).cloned().flatten()
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The tag of the open epoch, for the writer.
+    #[inline]
+    pub(crate) fn tag(&self) -> u16 {
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Makes `generation` the committed one.
+    pub(crate) fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Release);
+        self.tag.store(tag_of(generation + 1), Ordering::Release);
+    }
+
+    /// The words of a pair that is there.
+    #[inline]
+    pub(crate) fn pair(&self, at: u64) -> Pair {
+        let pair = self.raw.load_pair(at, Ordering::Acquire).unwrap_or_default();
+        Pair(pair.map(Word))
+    }
+
+    /// The word of a pair that counts, for a reader: both words are of one epoch. One of tag 0
+    /// where there is none, or no pair.
+    #[inline]
+    pub(crate) fn select(&self, at: u64) -> Word {
+        loop {
+            let tag = self.tag.load(Ordering::Acquire);
+            let pair = self.pair(at);
+            // The loads of the pair acquire, so this one comes after them. Without the second
+            // look the first word may be two commits older than the second.
+            if self.tag.load(Ordering::Acquire) == tag {
+                return pair.word(tag, self.view);
+            }
+        }
+    }
+
+    /// Finds the block of an id, as this file's readers see it.
+    ///
+    /// Kept short: the fewer instructions a get has, the more of them wait for memory together.
+    #[inline]
+    pub(crate) fn find(&self, store: &Store, id: BlockId) -> Result<Found> {
+        let word = self.select(store.parts.quick(id.index()));
+        self.found(store, id, word)
+    }
+
+    /// The block that a word of the id's slot names.
+    #[inline]
+    pub(crate) fn found(&self, store: &Store, id: BlockId, word: Word) -> Result<Found> {
+        if let Some((at, room)) = self.place(word)
+            && let Some([owner, second]) = self.raw.load_pair(at, Ordering::Relaxed)
+        {
+            let (len, capacity) = (second & LEN_MASK, room - BLOCK_HEADER);
+            if owner == id.to_bits()
+                && len <= capacity
+                && let Ok(len) = usize::try_from(len)
+            {
+                return Ok(Found { id, word, at, len, capacity });
+            }
+        }
+        Err(self.not_found(store, id, word))
+    }
+
+    /// Where the block of a word starts and how many bytes it has; `None` for a place that no
+    /// block can have.
+    #[inline]
+    pub(crate) fn place(&self, word: Word) -> Option<(u64, u64)> {
+        let at = word.body() * GRAIN;
+        let limit = self.units.get(at)?;
+        let class = word.class();
+        if class == OVERSIZE {
+            let end = limit.of_one_block();
+            return (at % UNIT == REGION_HEADER && at < end).then(|| (at, end - at));
+        }
+        let room = room_of(class);
+        (!word.is_empty() && at + room <= limit.of_heap()).then_some((at, room))
+    }
+
+    /// The header of a block at a place that [`Self::place`] allowed.
+    pub(crate) fn header(&self, at: u64) -> BlockHeader {
+        let word = |offset| self.raw.load(at + offset, Ordering::Relaxed).to_le();
+        BlockHeader::from_words([word(0), word(8), word(16)])
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_found(&self, store: &Store, id: BlockId, word: Word) -> Error {
+        if word.is_empty() || word.class() == TOMBSTONE {
+            return self.stale(store, id, "the slot is vacant");
+        }
+        if !parts::exists(id.index()) {
+            return self.stale(store, id, "no such slot");
+        }
+        match self.place(word) {
+            Some((at, room)) => self.other_block(id, (at, room - BLOCK_HEADER), &self.header(at)),
+            None => {
+                Error::corrupt(self.path(), ("place of a block", word.body() * GRAIN), 0, word.0)
+            }
+        }
+    }
+
+    #[cold]
+    fn stale(&self, store: &Store, id: BlockId, what: &'static str) -> Error {
+        let what = if store.is_undone() { "its store was undone by a discard" } else { what };
+        Error::stale(self.path(), id, what)
+    }
+
+    fn other_block(&self, id: BlockId, (at, capacity): (u64, u64), header: &BlockHeader) -> Error {
+        let found = BlockId::from_bits(header.id.get());
+        if found == id {
+            return Error::corrupt(self.path(), ("block length", at + 8), capacity, header.len());
+        }
+        if found.index() == id.index() {
+            return Error::stale(self.path(), id, "freed, and its slot used again");
+        }
+        Error::corrupt(self.path(), ("id in a block header", at), id.to_bits(), found.to_bits())
+    }
+
+    /// Errors when a sync failed since the file was opened.
+    #[inline]
+    pub(crate) fn check_poison(&self) -> Result<()> {
+        match self.poison.get() {
+            None => Ok(()),
+            Some((action, cause)) => Err(Cause::Poisoned {
+                path: self.path().to_path_buf(),
+                action,
+                cause: cause.clone(),
+            }
+            .into()),
+        }
+    }
+
+    /// Refuses all changes from here on; returns the error to give to the caller.
+    #[cold]
+    pub(crate) fn poison(&self, action: &'static str, error: Error) -> Error {
+        // The first cause is the one that counts.
+        self.poison.get_or_init(|| (action, error.to_string()));
+        tracing::error!(path = %self.path().display(), action, %error, "poisoned");
+        error
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poison.get().is_some()
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.raw.is_writable() {
+            return self.check_poison();
+        }
+        Err(Error::refused(ErrorKind::ReadOnly, self.path(), "opened for reading only"))
+    }
+}

@@ -1,0 +1,347 @@
+//! The record of free space that a close leaves, loaded region by region when it is needed.
+//!
+//! It lies in a range that no region has, so an open that does not trust it loses nothing. Every
+//! part carries a checksum over the generation of the close; what does not match is rebuilt from
+//! the slot tables.
+
+use std::collections::BTreeMap;
+
+use zerocopy::{
+    FromBytes, FromZeros, IntoBytes,
+    little_endian::{U32, U64},
+};
+
+use crate::{
+    class::GRAIN,
+    engine::Engine,
+    error::Result,
+    layout::{SNAPSHOT_MAGIC, SnapshotHeader, SnapshotRegion, SnapshotStore, UNIT},
+    ranges::Range,
+    region::{Region, lifecycle::Owned},
+    retired::Waste,
+    space::Run,
+    store::Indices,
+    units::Kind,
+};
+
+/// Bytes of bitmap per unit.
+const BITMAP: u64 = UNIT / GRAIN / 8;
+
+/// What of the record was not loaded yet.
+#[derive(Debug, Default)]
+pub(crate) struct Lazy {
+    range: Range,
+    /// The generation of the close.
+    generation: u64,
+    /// Whether the lists were read.
+    listed: bool,
+    /// Heap regions by number whose bitmap was not asked for.
+    regions: BTreeMap<u32, SnapshotRegion>,
+}
+
+impl Lazy {
+    /// A close left its record in this range.
+    pub(crate) fn expect(&mut self, range: Range, generation: u64) {
+        *self = Self { range, generation, listed: false, regions: BTreeMap::new() };
+    }
+
+    pub(crate) fn range(&self) -> Range {
+        self.range
+    }
+
+    /// Nothing is left to be loaded: the state was rebuilt from the slots.
+    pub(crate) fn rebuilt() -> Self {
+        Self { listed: true, ..Self::default() }
+    }
+
+    pub(crate) fn is_expected(&self) -> bool {
+        !self.listed && self.range.len != 0
+    }
+}
+
+/// The checksum of one region's bitmap.
+fn region_sum(generation: u64, number: u32, bitmap: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&generation.to_le_bytes());
+    hasher.update(&number.to_le_bytes());
+    hasher.update(bitmap);
+    hasher.finalize()
+}
+
+impl Engine<'_> {
+    /// Reads the lists of the record, before the first change after a clean open; a record that
+    /// is not right is forgotten and all is rebuilt.
+    pub(crate) fn load_lists(&mut self) -> Result<()> {
+        if self.state.lazy.listed {
+            return Ok(());
+        }
+        if self.state.lazy.is_expected() && self.read_lists().is_some() {
+            self.state.lazy.listed = true;
+            return Ok(());
+        }
+        if self.state.lazy.is_expected() {
+            tracing::warn!(path = %self.shared.path().display(), "free space record is damaged");
+        }
+        self.rebuild(crate::engine::Found::Unclean)?;
+        self.state.lazy.listed = true;
+        Ok(())
+    }
+
+    fn read_lists(&mut self) -> Option<()> {
+        let raw = &self.shared.raw;
+        let range = self.state.lazy.range;
+        let mut header = SnapshotHeader::new_zeroed();
+        raw.read_at(range.start, header.as_mut_bytes());
+        let (regions, stores) = (header.region_count.get(), header.store_count.get());
+        let lists = (u64::from(regions) + u64::from(stores)) * 32;
+        let fits = 32 + lists <= range.len;
+        let generation = self.state.generation;
+        if header.magic != SNAPSHOT_MAGIC || header.generation.get() != generation || !fits {
+            return None;
+        }
+        // Bounded by the range, which lies in the file.
+        let mut bytes = vec![0; usize::try_from(lists).ok()?];
+        raw.read_at(range.start + 32, &mut bytes);
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(header.as_bytes().get(..28)?);
+        hasher.update(&bytes);
+        if hasher.finalize() != header.checksum.get() {
+            return None;
+        }
+        let (of_regions, of_stores) =
+            bytes.split_at(usize::try_from(u64::from(regions) * 32).ok()?);
+        self.state.space.cover(raw.len());
+        let mut found = BTreeMap::new();
+        for entry in of_regions.chunks_exact(32) {
+            let entry = SnapshotRegion::read_from_bytes(entry).ok()?;
+            let region = self.state.region_mut(entry.number.get())?;
+            let bitmap = region.range.len / UNIT * BITMAP;
+            let end = entry.offset.get().checked_add(bitmap)?;
+            let free = u64::from(entry.free.get());
+            let right = region.kind == Kind::Heap
+                && region.range.start == entry.start.get()
+                && free <= region.grains()
+                && (free == 0 || end <= range.len);
+            if !right {
+                return None;
+            }
+            region.free = free;
+            region.loaded = false;
+            found.insert(entry.number.get(), entry);
+        }
+        let heaps = self.state.regions.iter().flatten().filter(|region| region.kind == Kind::Heap);
+        if heaps.count() != found.len() {
+            return None;
+        }
+        for entry in of_stores.chunks_exact(32) {
+            let entry = SnapshotStore::read_from_bytes(entry).ok()?;
+            self.shared.store(entry.number.get())?;
+            let unseen = if entry.vacant.get() == 0 { entry.next.get() } else { 0 };
+            let indices = Indices {
+                next: entry.next.get(),
+                vacant: Vec::new(),
+                unseen,
+                live: entry.live.get(),
+            };
+            *self.state.indices(entry.number.get()) = indices;
+        }
+        self.state.lazy.regions = found;
+        Some(())
+    }
+
+    /// Loads the bitmap of one region that has free space; false where there is none left.
+    pub(crate) fn load_some_region(&mut self) -> bool {
+        let regions = &self.state.lazy.regions;
+        let with_space = regions.iter().find(|(_, entry)| entry.free.get() != 0);
+        match with_space.map(|(number, _)| *number) {
+            Some(number) => {
+                self.load_region(number);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Loads all bitmaps.
+    fn load_all_regions(&mut self) {
+        let numbers: Vec<u32> = self.state.lazy.regions.keys().copied().collect();
+        for number in numbers {
+            self.load_region(number);
+        }
+    }
+
+    /// Loads the bitmap of a region.
+    pub(crate) fn load_region(&mut self, number: u32) {
+        let Some(entry) = self.state.lazy.regions.remove(&number) else {
+            if let Some(region) = self.state.region_mut(number) {
+                region.loaded = true;
+            }
+            return;
+        };
+        let Some(region) = self.state.region(number).copied() else { return };
+        if entry.free.get() != 0 && !self.load_bitmap(&region, &entry) {
+            tracing::warn!(number, "free space record of a region is damaged");
+            self.rebuild_region(&region);
+        }
+        let free = self.state.space.count(region.base(), region.range.end());
+        if let Some(region) = self.state.region_mut(number) {
+            region.loaded = true;
+            region.free = free;
+        }
+        self.state.space.offer(region.base(), region.range.end());
+    }
+
+    fn load_bitmap(&mut self, region: &Region, entry: &SnapshotRegion) -> bool {
+        let len = usize::try_from(region.range.len / UNIT * BITMAP).unwrap_or(0);
+        let mut bitmap = vec![0; len];
+        self.shared.raw.read_at(self.state.lazy.range.start + entry.offset.get(), &mut bitmap);
+        let number = entry.number.get();
+        if region_sum(self.state.lazy.generation, number, &bitmap) != entry.checksum.get() {
+            return false;
+        }
+        let words = bitmap.chunks_exact(8);
+        let words = words.map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+        self.state.space.load(region.range.start, words);
+        // The header's grains are no block's, whatever the record says.
+        let header = Run { grain: region.range.start / GRAIN, grains: 4 };
+        self.state.space.mark_used(header);
+        true
+    }
+
+    /// Finds the free space of one region from all slots.
+    fn rebuild_region(&mut self, region: &Region) {
+        self.state.space.mark_free(region.base(), region.range.end());
+        let range = region.range;
+        let tag = self.shared.tag();
+        self.for_each_slot(&mut |engine, at| {
+            for word in engine.shared.pair(at).0 {
+                let place = word.body() * GRAIN;
+                let here = range.start <= place && place < range.end();
+                let counts = [crate::word::View::Newest, crate::word::View::Committed]
+                    .map(|view| engine.shared.pair(at).word(tag, view));
+                if here && counts.contains(&word) && engine.shared.place(word).is_some() {
+                    engine.state.space.mark_used(Run::of(place, word.class()));
+                }
+            }
+        });
+        let waiting: Vec<Waste> = self.state.retired.all().collect();
+        for waste in waiting {
+            if let Waste::Run(run) = waste
+                && range.start <= run.at()
+                && run.at() < range.end()
+            {
+                self.state.space.mark_used(run);
+            }
+        }
+    }
+
+    /// Writes what will be free after the next commit; returns where.
+    pub(crate) fn write_snapshot(&mut self) -> Result<Range> {
+        self.load_all_regions();
+        let generation = self.state.generation + 1;
+        let heaps: Vec<(u32, Region)> = (0_u32..)
+            .zip(&self.state.regions)
+            .filter_map(|(number, region)| Some((number, (*region)?)))
+            .filter(|(_, region)| region.kind == Kind::Heap)
+            .collect();
+        let soon = self.free_soon();
+        let stores = self.state.indices.len() as u64;
+        let lists = (heaps.len() as u64 + stores) * 32;
+        let mut entries = Vec::new();
+        let mut bitmaps = Vec::new();
+        for (number, region) in heaps {
+            let offset = 32 + lists + bitmaps.len() as u64;
+            let (entry, bitmap) =
+                self.region_record((number, &region), &soon, (generation, offset));
+            entries.extend_from_slice(entry.as_bytes());
+            if entry.free.get() != 0 {
+                bitmaps.extend_from_slice(&bitmap);
+            }
+        }
+        for (number, indices) in (0_u32..).zip(&self.state.indices) {
+            let unseen = indices.next - indices.unseen.min(indices.next);
+            let entry = SnapshotStore {
+                number: U32::new(number),
+                spare: U32::new(0),
+                next: U64::new(indices.next),
+                live: U64::new(indices.live),
+                vacant: U64::new(indices.vacant.len() as u64 + unseen),
+            };
+            entries.extend_from_slice(entry.as_bytes());
+        }
+        let mut header = SnapshotHeader {
+            magic: SNAPSHOT_MAGIC,
+            generation: U64::new(generation),
+            region_count: U32::new(u32::try_from(entries.len() as u64 / 32 - stores)?),
+            store_count: U32::new(u32::try_from(stores)?),
+            reserved: [0; 4],
+            checksum: U32::new(0),
+        };
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(header.as_bytes().get(..28).unwrap_or_default());
+        hasher.update(&entries);
+        header.checksum = U32::new(hasher.finalize());
+        self.store_record(&[header.as_bytes(), &entries, &bitmaps])
+    }
+
+    /// What waits now and is free after the next commit, by the region it lies in.
+    fn free_soon(&mut self) -> BTreeMap<u32, Vec<Run>> {
+        let waiting: Vec<Waste> = self.state.retired.all().collect();
+        let mut soon: BTreeMap<u32, Vec<Run>> = BTreeMap::new();
+        for waste in waiting {
+            if let Waste::Run(run) = waste
+                && let Some((number, _)) = self.state.holding(run.at())
+            {
+                soon.entry(number).or_default().push(run);
+            }
+        }
+        soon
+    }
+
+    fn region_record(
+        &self,
+        (number, region): (u32, &Region),
+        soon: &BTreeMap<u32, Vec<Run>>,
+        (generation, offset): (u64, u64),
+    ) -> (SnapshotRegion, Vec<u8>) {
+        let words = self.state.space.words(region.range.start, region.range.end());
+        let mut bitmap: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        for run in soon.get(&number).into_iter().flatten() {
+            let first = run.grain - region.range.start / GRAIN;
+            for grain in first..first + u64::from(run.grains) {
+                let byte = usize::try_from(grain / 8).ok().and_then(|at| bitmap.get_mut(at));
+                if let Some(byte) = byte {
+                    *byte |= 1 << (grain % 8);
+                }
+            }
+        }
+        let free: u32 = bitmap.iter().map(|byte| byte.count_ones()).sum();
+        let entry = SnapshotRegion {
+            number: U32::new(number),
+            free: U32::new(free),
+            offset: U64::new(if free == 0 { 0 } else { offset }),
+            start: U64::new(region.range.start),
+            spare: U32::new(0),
+            checksum: U32::new(region_sum(generation, number, &bitmap)),
+        };
+        (entry, bitmap)
+    }
+
+    fn store_record(&mut self, parts: &[&[u8]]) -> Result<Range> {
+        let len: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let range = self.take_range(len.div_ceil(UNIT) * UNIT)?;
+        let mut owned = Owned::taken(range.start, range.len);
+        let mut at = 0;
+        for part in parts {
+            owned.fill(&self.shared.raw, at, part);
+            at += part.len() as u64;
+        }
+        // Whoever goes on after the close has the range back with the commit after it.
+        let old = self.state.lazy.range;
+        self.state.lazy = Lazy::rebuilt();
+        if old.len != 0 {
+            self.retire(false, Waste::Range(old));
+        }
+        Ok(range)
+    }
+}

@@ -1,0 +1,50 @@
+//! One named store as readers see it: its slot table.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::parts::Parts;
+
+/// The slot table of a store, shared by all views of it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// Names the store in region headers; 0 is the file's own.
+    pub(crate) number: u32,
+    /// The generation of an index that was never used: random per store, so that ids of another
+    /// one are refused.
+    pub(crate) generation: u32,
+    /// Whether payloads have checksums.
+    pub(crate) summed: bool,
+    pub(crate) parts: Parts,
+    undone: AtomicBool,
+}
+
+/// The store of names.
+pub(crate) const SYSTEM: u32 = 0;
+
+impl Store {
+    pub(crate) fn new(number: u32, generation: u32, summed: bool) -> Self {
+        Self { number, generation, summed, parts: Parts::new(), undone: AtomicBool::new(false) }
+    }
+
+    /// Says that the making of the store was undone.
+    pub(crate) fn undo(&self) {
+        self.undone.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_undone(&self) -> bool {
+        self.undone.load(Ordering::Acquire)
+    }
+}
+
+/// What the writer knows of a store's indices.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Indices {
+    /// The first index that was never used.
+    pub(crate) next: u64,
+    /// Indices that can be used again.
+    pub(crate) vacant: Vec<u64>,
+    /// Indices from here to `next` were not looked at yet.
+    pub(crate) unseen: u64,
+    /// Blocks of the newest state.
+    pub(crate) live: u64,
+}

@@ -1,0 +1,7 @@
+//! The tests of `pagestone-heap` that speak through its public interface.
+#![cfg(test)]
+
+mod support; // files, trust, contents
+mod blocks; // one operation at a time
+mod model; // random operations against a map, with every way to end
+mod opening; // create, open, close, read-only
