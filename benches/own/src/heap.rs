@@ -115,6 +115,15 @@ pub trait BlockWriter {
     /// Those of the heap.
     fn free(&mut self, id: u64) -> Result<()>;
 
+    /// Frees blocks, together where the heap can.
+    ///
+    /// # Errors
+    ///
+    /// Those of the heap.
+    fn free_many(&mut self, ids: &[u64]) -> Result<()> {
+        ids.iter().try_for_each(|id| self.free(*id))
+    }
+
     /// Writes eight bytes of a block.
     ///
     /// # Errors
@@ -131,6 +140,15 @@ pub trait BlockReader {
     ///
     /// Those of the heap.
     fn read8(&self, place: Place) -> Result<u64>;
+
+    /// Eight bytes of each block, together where the heap can; all of them as one sum.
+    ///
+    /// # Errors
+    ///
+    /// Those of the heap.
+    fn read_many(&self, places: &[Place]) -> Result<u64> {
+        places.iter().try_fold(0, |sum, &place| Ok(self.read8(place)? ^ sum))
+    }
 }
 
 /// Reads all places through one reader; how much was read cannot be thought away.

@@ -9,10 +9,12 @@ pub use exclusive::{BlockMut, HeapMut};
 pub use iter::Blocks;
 
 use crate::{
+    class::GRAIN,
     engine::{Bytes, Content, Written},
     error::{Error, ErrorKind, Result},
     file::RegionFile,
     id::BlockId,
+    layout::BLOCK_HEADER,
     parts,
     pin::Pin,
     region::lifecycle::{self, Keeper},
@@ -21,6 +23,9 @@ use crate::{
     word::TOMBSTONE,
     writer::Writer,
 };
+
+/// Ids whose memory is fetched together: as many as a core has lines under way.
+const BATCH: usize = 32;
 
 /// A heap of a [`RegionFile`]; clones are views of the same heap.
 ///
@@ -79,6 +84,42 @@ impl Heap {
     pub fn read<R>(&self, id: BlockId, read: impl FnOnce(&[u8]) -> R) -> Result<R> {
         let pin = self.file.pin();
         self.get(&pin, id).map(read)
+    }
+
+    /// Shows the newest content of many blocks to `each`, with their places in `ids`, in order.
+    ///
+    /// Slots and blocks are fetched from memory for 32 ids together, where [`get`](Self::get)
+    /// waits for each: several times faster where they are not in the processor's caches.
+    pub fn get_many<'p>(
+        &self,
+        pin: &'p Pin<'_>,
+        ids: &[BlockId],
+        mut each: impl FnMut(usize, Result<&'p [u8]>),
+    ) {
+        for (batch, ids) in ids.chunks(BATCH).enumerate() {
+            self.fetch(ids);
+            for (place, id) in ids.iter().enumerate() {
+                let bytes = self.find(pin, *id).map(|found| {
+                    let keeper = Keeper::pin(pin.place());
+                    lifecycle::published(&pin.shared().raw, keeper, (found.at, found.len))
+                });
+                each(batch * BATCH + place, bytes);
+            }
+        }
+    }
+
+    /// Asks the processor for slots, then for the blocks that they name.
+    fn fetch(&self, ids: &[BlockId]) {
+        let (shared, parts) = (self.shared(), &self.store.parts);
+        for id in ids {
+            shared.raw.prefetch(parts.quick(id.index()));
+        }
+        for id in ids {
+            let at = shared.select(parts.quick(id.index())).body() * GRAIN;
+            shared.raw.prefetch(at);
+            // The first bytes behind the header lie in the next line for every other block.
+            shared.raw.prefetch(at + BLOCK_HEADER + 8);
+        }
     }
 
     /// Bytes of a block.
@@ -218,6 +259,24 @@ impl Heap {
     pub fn free(&self, writer: &mut Writer<'_>, id: BlockId) -> Result<()> {
         writer.check(self.shared())?;
         writer.engine().free(&self.store, id)
+    }
+
+    /// Frees many blocks; as [`free`](Self::free) for each, but their slots and headers are
+    /// fetched from memory for 32 together.
+    ///
+    /// # Errors
+    ///
+    /// As `free`, at the first block that cannot be freed; those before it are.
+    pub fn free_many(&self, writer: &mut Writer<'_>, ids: &[BlockId]) -> Result<()> {
+        writer.check(self.shared())?;
+        let mut engine = writer.engine();
+        for ids in ids.chunks(BATCH) {
+            self.fetch(ids);
+            for id in ids {
+                engine.free(&self.store, *id)?;
+            }
+        }
+        Ok(())
     }
 
     /// All live blocks in slot order, each with its content at the moment it is reached.

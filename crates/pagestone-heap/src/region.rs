@@ -22,13 +22,15 @@ pub(crate) struct Region {
     pub(crate) part: u8,
     /// Of a heap region: grains that are free, listed or not.
     pub(crate) free: u64,
+    /// Bytes from here on were never in use, and their pages may not be there.
+    pub(crate) prepared: u64,
     /// Of a heap region: whether the bitmap shows its free grains.
     pub(crate) loaded: bool,
 }
 
 impl Region {
     pub(crate) fn new(kind: Kind, range: Range) -> Self {
-        Self { kind, range, store: 0, part: 0, free: 0, loaded: true }
+        Self { kind, range, store: 0, part: 0, free: 0, prepared: range.end(), loaded: true }
     }
 
     /// The first byte behind the header.

@@ -140,6 +140,7 @@ impl Engine<'_> {
             let indices = Indices {
                 next: entry.next.get(),
                 vacant: Vec::new(),
+                ready: 0,
                 unseen,
                 live: entry.live.get(),
             };

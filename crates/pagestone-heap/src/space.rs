@@ -21,6 +21,9 @@ use crate::{
 
 /// Grains of a zone: 1 MiB.
 const ZONE: u64 = (1 << 20) / GRAIN;
+/// The class, and the grains, from which on a run is long.
+const LONG: u8 = class_of(LONG_GRAINS);
+const LONG_GRAINS: u32 = 512;
 /// Freed grains that make a zone worth a sweep before the file grows.
 const MUCH: u32 = 8192;
 
@@ -70,6 +73,8 @@ pub(crate) struct Space {
     bits: Bits,
     zones: Vec<Zone>,
     bins: Bins,
+    /// A long run that short ones are cut from without a way through the lists.
+    current: Option<Listed>,
     /// Zones worth a sweep.
     much: Vec<u32>,
     /// Zones in which something was freed.
@@ -84,22 +89,36 @@ impl Space {
         let class = class_of(grains);
         let wanted = grains_of(class);
         loop {
-            let listed = self.bins.pop(class)?;
+            let listed = self.choose(class, wanted)?;
             let zone = &mut self.zones[zone_of(listed.run.grain)];
             if zone.stamp != listed.stamp {
                 continue;
             }
-            zone.listed -= 1;
             let run = Run { grain: listed.run.grain, grains: wanted };
             if !self.bits.take(run) {
                 debug_assert!(false, "a listed run is not free");
                 continue;
             }
-            let rest =
-                Run { grain: run.grain + u64::from(wanted), grains: listed.run.grains - wanted };
-            self.list(rest);
+            let left = listed.run.grains - wanted;
+            let rest = Run { grain: run.grain + u64::from(wanted), grains: left };
+            if LONG_GRAINS <= left && self.current.is_none() {
+                self.current = Some(Listed { run: rest, stamp: listed.stamp });
+            } else {
+                zone.listed -= 1;
+                self.list(rest);
+            }
             return Some(run);
         }
+    }
+
+    /// The shortest listed run of this class or a higher one.
+    #[inline]
+    fn choose(&mut self, class: u8, wanted: u32) -> Option<Listed> {
+        let fits = self.current.is_some_and(|current| wanted <= current.run.grains);
+        if fits && !self.bins.has_between(class, LONG) {
+            return self.current.take();
+        }
+        self.bins.pop(class)
     }
 
     /// Lists a run that lies in one zone.
@@ -181,6 +200,7 @@ impl Space {
 
     /// Makes what is listed of a zone void.
     fn forget_listed(&mut self, index: usize) {
+        self.current = self.current.filter(|current| zone_of(current.run.grain) != index);
         let zone = &mut self.zones[index];
         self.bins.forget(zone.listed);
         zone.listed = 0;

@@ -43,6 +43,8 @@ pub(crate) struct Indices {
     pub(crate) next: u64,
     /// Indices that can be used again.
     pub(crate) vacant: Vec<u64>,
+    /// The slots of indices below are there and in the cache.
+    pub(crate) ready: u64,
     /// Indices from here to `next` were not looked at yet.
     pub(crate) unseen: u64,
     /// Blocks of the newest state.

@@ -3,8 +3,8 @@
 use bench_own::{
     Folder, Result, Scale,
     heap::{
-        BlockHeap, BlockWriter as _, Limit, Ours, Place, Volatile, Work, read_chain, read_each,
-        read_run,
+        BlockHeap, BlockReader as _, BlockWriter as _, Limit, Ours, Place, Volatile, Work,
+        read_chain, read_each, read_run,
     },
     must, skip,
 };
@@ -55,9 +55,9 @@ impl<H: BlockHeap> Filled<H> {
 }
 
 fn reads<H: BlockHeap>(criterion: &mut Criterion<Clock>, name: &str, scale: Scale) {
-    let [each, chain] = ["each", "chain"].map(|way| format!("{name}_{way}"));
+    let [each, chain, many] = ["each", "chain", "many"].map(|way| format!("{name}_{way}"));
     if !H::PRESENT {
-        for way in [name, &each, &chain] {
+        for way in [name, &each, &chain, &many] {
             must(skip(&format!("heap_get/{way}"), "not plugged in"));
         }
         return;
@@ -71,6 +71,13 @@ fn reads<H: BlockHeap>(criterion: &mut Criterion<Clock>, name: &str, scale: Scal
         bencher.iter(|| {
             let (heap, places) = filled.next();
             must(read_run(heap, places))
+        });
+    });
+    group.bench_function(many, |bencher| {
+        let filled = fixture.get_or_insert_with(prepared);
+        bencher.iter(|| {
+            let (heap, places) = filled.next();
+            must(must(heap.reader()).read_many(places))
         });
     });
     group.bench_function(each, |bencher| {

@@ -97,6 +97,22 @@ impl Drop for Unpublished<'_, '_> {
     }
 }
 
+/// Gives an id back whose block could not be made.
+#[derive(Debug)]
+struct Untaken<'e, 'a> {
+    engine: &'e mut Engine<'a>,
+    store: &'e Store,
+    id: Option<BlockId>,
+}
+
+impl Drop for Untaken<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.engine.untake_id(self.store, id);
+        }
+    }
+}
+
 impl Engine<'_> {
     /// Makes a new block.
     pub(crate) fn allocate<F: FnOnce(&mut [u8])>(
@@ -108,12 +124,11 @@ impl Engine<'_> {
         self.touch()?;
         self.check_len(content.len())?;
         let (id, at) = self.take_id(store)?;
-        // The index is noted as vacant until the block is there, whatever comes between.
-        self.untake_id(store, id);
         let written = Written { flags: Some(flags), ..Written::new(content) };
-        let (class, start) = self.write(store, id, written)?;
-        let noted = self.state.indices(store.number).vacant.pop();
-        debug_assert_eq!(noted, Some(id.index()), "somebody else took the index");
+        let mut untaken = Untaken { engine: self, store, id: Some(id) };
+        let (class, start) = untaken.engine.write(store, id, written)?;
+        untaken.id = None;
+        drop(untaken);
         self.publish(at, class, start / GRAIN);
         self.state.indices(store.number).live += 1;
         Ok(id)
@@ -253,8 +268,15 @@ impl Engine<'_> {
     fn take_run(&mut self, grains: u32) -> Result<Run> {
         loop {
             if let Some(run) = self.state.space.take(grains) {
+                let end = run.at() + u64::from(run.grains) * GRAIN;
+                let mut unprepared = false;
                 if let Some((_, region)) = self.state.holding(run.at()) {
                     region.free -= u64::from(run.grains);
+                    unprepared = region.prepared < end;
+                }
+                if unprepared && let Err(error) = self.prepare(run.at(), end) {
+                    self.unplace(Home::Run(run));
+                    return Err(error);
                 }
                 return Ok(run);
             }

@@ -4,7 +4,7 @@ use crate::{
     engine::{Engine, adopt::Wanted},
     error::{Error, ErrorKind, Result},
     id::{BlockId, GENERATION_MAX, INDEX_MAX},
-    parts::{HIDDEN, exists, first_of, part_len, part_of},
+    parts::{HIDDEN, PAIR, exists, first_of, part_len, part_of},
     store::Store,
     units::Kind,
     word::{TOMBSTONE, Word},
@@ -31,6 +31,18 @@ impl Engine<'_> {
     /// An id for a new block, with the place of its slot.
     pub(crate) fn take_id(&mut self, store: &Store) -> Result<(BlockId, u64)> {
         loop {
+            let indices = self.state.indices(store.number);
+            let all_seen = indices.vacant.is_empty() && indices.unseen == indices.next;
+            if all_seen && indices.next < indices.ready {
+                let index = indices.next;
+                let at = store.parts.quick(index);
+                if self.shared.pair(at).0.iter().all(|word| word.is_empty()) {
+                    let indices = self.state.indices(store.number);
+                    indices.next = index + 1;
+                    indices.unseen = indices.next;
+                    return Ok((BlockId::new(index, store.generation), at));
+                }
+            }
             let indices = self.state.indices(store.number);
             if let Some(index) = indices.vacant.pop() {
                 // What was noted may be spent or, in a damaged file, live.
@@ -90,7 +102,15 @@ impl Engine<'_> {
             let start = self.state.region(number).map(|region| region.range.start);
             store.parts.set(part, start);
         }
+        let mut ready = index;
+        if let Some(at) = store.parts.pair(index) {
+            self.prepare(at, at + PAIR)?;
+            if let Some((_, table)) = self.state.holding(at) {
+                ready += table.prepared.saturating_sub(at) / PAIR;
+            }
+        }
         let indices = self.state.indices(store.number);
+        indices.ready = ready;
         indices.next = index + 1;
         indices.unseen = indices.next;
         let Some(at) = store.parts.pair(index) else {

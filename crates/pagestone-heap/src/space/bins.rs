@@ -51,6 +51,18 @@ impl Bins {
         self.entries += 1;
     }
 
+    /// Whether a run of a class from `class` on and below `end` is listed.
+    #[inline]
+    pub(super) fn has_between(&self, class: u8, end: u8) -> bool {
+        let (mut word, last) = (usize::from(class) / 64, usize::from(end) / 64);
+        let mut bits = self.filled[word] & (u64::MAX << (class % 64));
+        while bits == 0 && word < last {
+            word += 1;
+            bits = self.filled[word];
+        }
+        bits != 0 && word * 64 + (bits.trailing_zeros() as usize) < usize::from(end)
+    }
+
     /// Takes the newest run of the smallest class that is at least `class`.
     #[inline]
     pub(super) fn pop(&mut self, class: u8) -> Option<Listed> {

@@ -96,13 +96,37 @@ impl RawFile {
         match self.file() {
             _ if len == 0 => {}
             Some(file) if file.zero(offset, len)? => {}
-            Some(file) => write_zeros(file, offset, offset + len)?,
+            Some(file) => write_zeros(file, (offset, offset + len), ZEROS.len())?,
             None => {
                 self.clear(offset, len);
                 seam::zeroed(offset, len);
             }
         }
         Ok(())
+    }
+
+    /// Writes zeros over bytes that nobody uses, in system calls of `piece` bytes each, so that
+    /// their pages are in the cache before a store to the mapping wants them.
+    ///
+    /// A store to a page that is not there costs a fault, and how large the folios of the page
+    /// cache become is decided by the length of the writes that make them: a dirty byte costs its
+    /// folio at the next sync. Anonymous memory needs none of this: nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// `ReadOnly`; `OutOfSpace` where a copy-on-write file system is full; `Io`.
+    ///
+    /// # Panics
+    ///
+    /// When the bytes end past [`len`](Self::len).
+    pub fn prepare(&self, offset: u64, len: u64, piece: usize) -> Result<()> {
+        self.check_writable()?;
+        let end = offset.saturating_add(len);
+        assert!(end <= self.len(), "bytes to prepare end past the file");
+        match self.file() {
+            Some(file) => write_zeros(file, (offset, end), piece),
+            None => Ok(()),
+        }
     }
 
     /// Gives the blocks of bytes back, which then read as zeros; nobody may borrow them.
@@ -198,13 +222,16 @@ impl RawFile {
 /// Makes the file longer by blocks of zeros.
 fn grow(file: &SysFile, old: u64, len: u64) -> Result<()> {
     // Not posix_fallocate, which emulates: it would write to what another file system reserved.
-    if file.extend(old, len)? { Ok(()) } else { write_zeros(file, old, len) }
+    if file.extend(old, len)? { Ok(()) } else { write_zeros(file, (old, len), ZEROS.len()) }
 }
 
-fn write_zeros(file: &SysFile, from: u64, to: u64) -> Result<()> {
+fn write_zeros(file: &SysFile, (from, to): (u64, u64), piece: usize) -> Result<()> {
+    let most = piece.clamp(1, ZEROS.len());
     let mut at = from;
     while at < to {
-        let piece = usize::try_from(to - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        // Up to the next multiple: a folio starts at a multiple of its length.
+        let left = most - usize::try_from(at % most as u64).unwrap_or(0);
+        let piece = usize::try_from(to - at).unwrap_or(left).min(left);
         file.write_at(at, &ZEROS[..piece])?;
         at += piece as u64;
     }

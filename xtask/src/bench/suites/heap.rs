@@ -23,10 +23,14 @@ pub(super) const ROWS: &[Row] = &[
         .against(BOOST, program("boost_fill")),
     Row::new("allocate + fill, limit", measured("heap_ours_work_fill"), Reported)
         .against(LIMIT, measured("heap_limit_work_fill")),
-    Row::new("free after a commit", measured("heap_ours_work_free"), AtMost(60.0))
+    Row::new("free after a commit, batch", measured("heap_ours_work_free"), AtMost(60.0))
         .against(LIMIT, measured("heap_limit_work_free")),
-    Row::new("free after a commit, mimalloc", measured("heap_ours_work_free"), RatioAtMost(1.2))
-        .against(MIMALLOC, measured("heap_mimalloc_work_free")),
+    Row::new(
+        "free after a commit, batch, mimalloc",
+        measured("heap_ours_work_free"),
+        RatioAtMost(1.2),
+    )
+    .against(MIMALLOC, measured("heap_mimalloc_work_free")),
     Row::new("free after a commit, Boost", measured("heap_ours_work_free"), Reported)
         .against(BOOST, program("boost_free")),
     Row::new("allocate again after a commit", measured("heap_ours_work_again"), AtMost(100.0))
@@ -44,6 +48,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("allocate again, no commit before", measured("heap_ours_calm_again"), Reported)
         .against(LIMIT, measured("heap_limit_calm_again")),
     Row::new("get 8 bytes, one pin", nanos("heap_get/ours"), RatioAtMost(1.3))
+        .against(LIMIT, nanos("heap_get/limit")),
+    Row::new("get 8 bytes, one pin, batch", nanos("heap_get/ours_many"), RatioAtMost(1.3))
         .against(LIMIT, nanos("heap_get/limit")),
     Row::new("get 8 bytes, a pin each", nanos("heap_get/ours_each"), Reported)
         .against(LIMIT, nanos("heap_get/limit")),

@@ -121,10 +121,8 @@ fn fill<H: BlockHeap>(
 
 /// Frees these blocks; CPU nanoseconds for each.
 fn free<H: BlockHeap>(heap: &mut H, blocks: &[(u64, usize)]) -> Result<f64> {
-    let (time, freed) = Clock::Thread.time(|| {
-        let mut writer = heap.writer()?;
-        blocks.iter().try_for_each(|&(id, _)| writer.free(id))
-    });
+    let ids: Vec<u64> = blocks.iter().map(|&(id, _)| id).collect();
+    let (time, freed) = Clock::Thread.time(|| heap.writer()?.free_many(&ids));
     freed?;
     Ok(nanos_each(time, blocks.len()))
 }
