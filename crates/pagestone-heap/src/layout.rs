@@ -37,6 +37,8 @@ pub(crate) mod owner {
     pub(crate) const MOUNT: u64 = 8248;
     /// Not 0 while the newest writer keeps no promise about a crash.
     pub(crate) const SCRATCH: u64 = 8256;
+    /// Bytes of all of them.
+    pub(crate) const SIZE: usize = 72;
 }
 
 /// See docs/format.md, "Superblock".

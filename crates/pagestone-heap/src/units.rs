@@ -93,8 +93,4 @@ impl Units {
             }
         }
     }
-
-    pub(crate) fn clear(&self, len: u64) {
-        self.set(0, len, None);
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use pagestone_storage::Advice;
 use zerocopy::{
     IntoBytes,
     little_endian::{U16, U32, U64},
@@ -62,11 +61,6 @@ impl Engine<'_> {
             let what = "the file has 256 TiB, the most that a directory can name";
             return Err(Error::refused(ErrorKind::OutOfSpace, self.shared.path(), what));
         };
-        let advised = self.shared.raw.advise(range.start, range.len, Advice::Random);
-        // A hint that the system does not take costs bytes at a sync, nothing else.
-        if let Err(error) = advised {
-            tracing::debug!(%error, "no advice");
-        }
         self.write_header(number, &region);
         let at = self.number_pair(number)?;
         self.publish(at, wanted.kind.code(), body);

@@ -146,10 +146,16 @@ impl Engine<'_> {
         }
         self.state.changed = true;
         self.give_empties_back()?;
-        let snapshot = self.write_snapshot()?;
+        // Without the record the next open reads all slots; that is no reason not to commit.
+        let snapshot = self.write_snapshot().unwrap_or_else(|error| {
+            tracing::warn!(%error, "no record of free space");
+            Range::EMPTY
+        });
         self.seal(snapshot)?;
         // In the open epoch nobody needs it; a writer that goes on has it back with a commit.
-        self.retire(false, crate::retired::Waste::Range(snapshot));
+        if snapshot.len != 0 {
+            self.retire(false, crate::retired::Waste::Range(snapshot));
+        }
         self.shared.raw.store(owner::SCRATCH, 0, Ordering::Relaxed);
         self.set_word(owner::CLEAN, self.state.generation);
         self.sync("sync of a close")?;

@@ -32,22 +32,24 @@ fn boot_word(identity: &Identity) -> u64 {
 impl Owner {
     /// Reads the page before the file is mapped.
     pub(crate) fn read(raw: &RawFile, identity: &Identity) -> Result<Self> {
-        let word = |at| {
-            let mut bytes = [0; 8];
-            raw.pread(at, &mut bytes)?;
-            Ok::<u64, Error>(u64::from_le_bytes(bytes))
+        let mut page = [0; owner::SIZE];
+        raw.pread(owner::CLEAN, &mut page)?;
+        let word = |at: u64| {
+            let from = usize::try_from(at - owner::CLEAN).unwrap_or(usize::MAX);
+            let bytes = page.get(from..).and_then(|rest| rest.first_chunk());
+            bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
         };
         let boot = boot_word(identity);
         let same = boot != 0
-            && word(owner::BOOT)? == boot
-            && word(owner::DEVICE)? == identity.device
-            && word(owner::INODE)? == identity.inode
-            && word(owner::MOUNT)? == identity.mount;
+            && word(owner::BOOT) == boot
+            && word(owner::DEVICE) == identity.device
+            && word(owner::INODE) == identity.inode
+            && word(owner::MOUNT) == identity.mount;
         Ok(Self {
-            clean: word(owner::CLEAN)?,
-            discarding: word(owner::DISCARDING)?,
-            poisoned: word(owner::POISONED)? != 0,
-            scratch: word(owner::SCRATCH)? != 0,
+            clean: word(owner::CLEAN),
+            discarding: word(owner::DISCARDING),
+            poisoned: word(owner::POISONED) != 0,
+            scratch: word(owner::SCRATCH) != 0,
             same,
         })
     }

@@ -54,8 +54,6 @@ impl Engine<'_> {
 
     /// Reads which regions there are, and checks that none overlap.
     pub(crate) fn scan_directory(&mut self, view: View) -> Result<()> {
-        let len = self.shared.raw.len() / UNIT * UNIT;
-        self.shared.units.clear(self.shared.raw.capacity().min(len.max(self.known_len())));
         self.state.regions.clear();
         self.state.by_start.clear();
         self.state.owners.clear();
@@ -74,10 +72,6 @@ impl Engine<'_> {
             self.scan_directory_part(part, view)?;
         }
         Ok(())
-    }
-
-    fn known_len(&self) -> u64 {
-        self.state.by_start.keys().next_back().map_or(0, |start| start + UNIT)
     }
 
     fn scan_directory_part(&mut self, part: usize, view: View) -> Result<()> {
@@ -443,6 +437,13 @@ impl Engine<'_> {
         if pinned {
             waiting.extend(adopted);
             waiting.extend(self.state.space.newly_free(&before).into_iter().map(Waste::Run));
+        } else {
+            // Nobody looks, and whoever comes finds no word that leads there.
+            for waste in &adopted {
+                if let Waste::Range(range) = waste {
+                    self.shared.units.set(range.start, range.end(), None);
+                }
+            }
         }
         let stamp = self.shared.pins.stamp();
         let kept: Vec<Range> = waiting

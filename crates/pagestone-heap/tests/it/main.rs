@@ -4,4 +4,5 @@
 mod support; // files, trust, contents
 mod blocks; // one operation at a time
 mod model; // random operations against a map, with every way to end
+mod policies; // commits that happen by themselves
 mod opening; // create, open, close, read-only
