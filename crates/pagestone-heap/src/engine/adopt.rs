@@ -35,11 +35,15 @@ impl Wanted {
     }
 }
 
+/// The first heap region: so short that an empty file stays below 1.2 MiB.
+const FIRST: u64 = 896 << 10;
 /// Bytes that are prepared together.
 const AHEAD: u64 = 256 << 10;
-/// Bytes of one write that prepares: the folios of the page cache become this large, and a changed
-/// byte costs its folio at a sync. Four KiB would cost less there and twice as much here.
+/// Bytes of one write that prepares blocks: the folios of the page cache become this large, and a
+/// changed byte costs its folio at a sync. Four KiB would cost less there and twice as much here.
 const PIECE: usize = 8 << 10;
+/// The same for tables, of which there is little to prepare and much to change.
+const TABLE_PIECE: usize = 4 << 10;
 /// The page of a region's header, which is there already.
 const UNIT_PAGE: u64 = 4096;
 
@@ -203,7 +207,10 @@ impl Engine<'_> {
     pub(crate) fn grow_heap(&mut self) -> Result<()> {
         let share = (self.state.heap_bytes / GROWTH).max(1);
         let len = 1_u64 << share.ilog2();
-        let len = len.clamp(1 << 20, self.shared.options.region_size);
+        let len = match self.state.heap_bytes {
+            0 => FIRST,
+            _ => len.clamp(1 << 20, self.shared.options.region_size),
+        };
         self.adopt(Wanted::of(Kind::Heap, len)).map(|_| ())
     }
 
@@ -218,7 +225,8 @@ impl Engine<'_> {
         let from = region.prepared.max(region.range.start + UNIT_PAGE);
         let to = end.next_multiple_of(AHEAD).min(region.range.end());
         if from < to {
-            raw.prepare(from, to - from, PIECE)?;
+            let piece = if region.kind == Kind::Heap { PIECE } else { TABLE_PIECE };
+            raw.prepare(from, to - from, piece)?;
         }
         region.prepared = to;
         Ok(())

@@ -336,12 +336,15 @@ impl Engine<'_> {
             }
             let first = first_of(part);
             for index in first + HIDDEN..first + part_len(part) / PAIR {
-                let Some(at) = store.parts.pair(index) else { continue };
+                let at = store.parts.quick(index);
                 let pair = self.shared.pair(at);
-                if pair.0[0].is_empty() && pair.0[1].is_empty() {
+                if pair.0[0].0 | pair.0[1].0 == 0 {
                     continue;
                 }
-                indices.vacant.extend((indices.next..index).filter(|at| crate::parts::exists(*at)));
+                if indices.next < index {
+                    let skipped = indices.next..index;
+                    indices.vacant.extend(skipped.filter(|at| crate::parts::exists(*at)));
+                }
                 indices.next = index + 1;
                 let (newest, committed) =
                     (pair.word(tag, View::Newest), pair.word(tag, View::Committed));

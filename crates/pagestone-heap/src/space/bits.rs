@@ -49,6 +49,17 @@ impl Bits {
     /// Clears a run; false, with nothing changed, when part of it is not set or not there.
     pub(super) fn take(&mut self, run: Run) -> bool {
         let end = run.grain + u64::from(run.grains);
+        // Most runs lie in one word.
+        if run.grain / 64 == (end - 1) / 64 {
+            let bits = mask(run.grain, end);
+            return match self.0.get_mut(index(run.grain)) {
+                Some(word) if *word & bits == bits => {
+                    *word &= !bits;
+                    true
+                }
+                _ => false,
+            };
+        }
         let mut all = true;
         each(run.grain, end, |word, bits| {
             all &= self.0.get(word).is_some_and(|word| word & bits == bits);

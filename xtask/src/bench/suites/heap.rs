@@ -77,6 +77,11 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("open to first read, Boost", measured("heap_ours_open_clean_1m"), Reported)
         .against(BOOST, program("boost_reopen")),
     Row::new("open after a kill, 1 M", measured("heap_ours_open_killed_1m"), AtMost(60.0)),
+    Row::new(
+        "open after a kill, 500 k uncommitted",
+        measured("heap_ours_open_killed_much_1m"),
+        Reported,
+    ),
     Row::new("first change after open, 1 M", measured("heap_ours_open_change_1m"), Reported),
     Row::new("first change after open, 10 k", measured("heap_ours_open_change_10k"), Reported),
     Row::new("first change after a kill", measured("heap_ours_open_change_killed_1m"), Reported),

@@ -17,6 +17,8 @@ use bench_own::{
     skip,
 };
 
+pub(crate) use open::Uncommitted;
+
 use crate::{Measurement, float, process::scheduled_first};
 
 pub(crate) fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
@@ -64,7 +66,11 @@ pub(crate) fn child_open(out: &mut impl Write, of: (&str, &str), id: u64) -> Res
 }
 
 /// Makes blocks, says the id of one, and goes on until killed.
-pub(crate) fn child_hold(out: &mut impl Write, of: (&str, &str), count: usize) -> Result<()> {
+pub(crate) fn child_hold(
+    out: &mut impl Write,
+    of: (&str, &str),
+    count: (usize, Uncommitted),
+) -> Result<()> {
     match of {
         ("ours", folder) => open::child_hold::<Ours>(out, folder, count),
         ("limit", folder) => open::child_hold::<Limit>(out, folder, count),

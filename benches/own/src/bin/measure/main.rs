@@ -19,6 +19,7 @@ use std::{
 };
 
 use bench_own::{Result, Scale};
+use heap::Uncommitted;
 
 /// One quantity.
 struct Measurement {
@@ -47,8 +48,12 @@ fn main() -> Result<()> {
         ["child", "heap_open", contender, folder, id] => {
             heap::child_open(&mut out, (contender, folder), id.parse()?)
         }
-        ["child", "heap_hold", contender, folder, count] => {
-            heap::child_hold(&mut out, (contender, folder), count.parse()?)
+        ["child", way @ ("heap_hold_little" | "heap_hold_much"), contender, folder, count] => {
+            let uncommitted = match way {
+                "heap_hold_little" => Uncommitted::Little,
+                _ => Uncommitted::Much,
+            };
+            heap::child_hold(&mut out, (contender, folder), (count.parse()?, uncommitted))
         }
         ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
         [name] => print(&mut out, &measure(name, Scale::Full)?),

@@ -60,7 +60,8 @@ fn change<H: BlockHeap>(heap: &mut H, places: Vec<Place>) -> Result<Duration> {
     commit(heap)
 }
 
-/// The same of pages alone: random ones, a sync, the first one, a sync.
+/// The same of pages alone, as many as a commit of so many blocks has: a slot and a block each,
+/// superblock and owner, a sync, the superblock again, a sync.
 ///
 /// The file was written by 4-KiB pieces, so that the page cache has it as pages of that size, and
 /// a sync writes no more than what was dirtied.
@@ -79,8 +80,11 @@ pub(super) fn pages(family: &Family) -> Result<Vec<Measurement>> {
     mapping.sync()?;
     let mut random = Random::new(29);
     costs(family, "fresh", &device, |count| {
-        for _ in 0..count {
-            let page = 1 + random.below(count_all - 1);
+        for _ in 0..2 * count {
+            let page = 2 + random.below(count_all - 2);
+            mapping.bytes_mut()[page * PAGE] ^= 1;
+        }
+        for page in 0..2 {
             mapping.bytes_mut()[page * PAGE] ^= 1;
         }
         let (time, synced) = Clock::Wall.time(|| -> Result<()> {

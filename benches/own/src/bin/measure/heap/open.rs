@@ -34,17 +34,20 @@ pub(super) fn measure<H: BlockHeap>(family: &Family) -> Result<Vec<Measurement>>
         measurements.push(family.named(&format!("clean_{name}"), open, "us"));
         measurements.push(family.named(&format!("change_{name}"), change, "us"));
     }
-    let mut figures: [Vec<f64>; 2] = Default::default();
-    for _ in 0..TIMES_KILLED {
-        let folder = Folder::new()?;
-        let count = family.scale.count(SIZES[0].1).to_string();
-        let id = run_and_kill(&["heap_hold", contender, folder.as_text()?, &count])?;
-        let told = run_child(&["heap_open", contender, folder.as_text()?, &id])?;
-        figures.iter_mut().zip(told).for_each(|(figures, figure)| figures.push(figure));
+    // What is not committed has to reach the device first, so how much there is of it matters.
+    for (name, way) in [("killed_1m", "heap_hold_little"), ("killed_much_1m", "heap_hold_much")] {
+        let mut figures: [Vec<f64>; 2] = Default::default();
+        for _ in 0..TIMES_KILLED {
+            let folder = Folder::new()?;
+            let count = family.scale.count(SIZES[0].1).to_string();
+            let id = run_and_kill(&[way, contender, folder.as_text()?, &count])?;
+            let told = run_child(&["heap_open", contender, folder.as_text()?, &id])?;
+            figures.iter_mut().zip(told).for_each(|(figures, figure)| figures.push(figure));
+        }
+        let [open, change] = figures.map(median);
+        measurements.push(family.named(name, open / 1e3, "ms"));
+        measurements.push(family.named(&format!("change_{name}"), change, "us"));
     }
-    let [open, change] = figures.map(median);
-    measurements.push(family.named("killed_1m", open / 1e3, "ms"));
-    measurements.push(family.named("change_killed_1m", change, "us"));
     Ok(measurements)
 }
 
@@ -74,15 +77,27 @@ pub(super) fn child<H: BlockHeap>(out: &mut impl Write, folder: &str, id: u64) -
     Ok(())
 }
 
-/// Makes blocks, changes some more without a commit, says the id of one that stays, and waits.
+/// How much a killed process had not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Uncommitted {
+    /// One block.
+    Little,
+    /// Half of the blocks, freed and made again.
+    Much,
+}
+
+/// Makes blocks, changes some without a commit, says the id of one that stays, and waits.
 pub(super) fn child_hold<H: BlockHeap>(
     out: &mut impl Write,
     folder: &str,
-    count: usize,
+    (count, uncommitted): (usize, Uncommitted),
 ) -> Result<()> {
     let (mut heap, blocks) = made::<H>(&Folder::of_parent(folder), count)?;
     let mut blocks = ordered(blocks, 26);
-    let half = blocks.split_off(count / 2);
+    let half = blocks.split_off(match uncommitted {
+        Uncommitted::Little => count - 1,
+        Uncommitted::Much => count / 2,
+    });
     free(&mut heap, &half)?;
     let mut work = Work::new(27);
     let sizes = work.sizes(half.len());
