@@ -162,7 +162,7 @@ const _: () = assert!(size_of::<SnapshotRegion>() == 32);
 #[repr(C)]
 pub(crate) struct SnapshotStore {
     pub(crate) number: U32,
-    pub(crate) spare: U32,
+    pub(crate) vacant_from: U32, // 4,096 slots each: no index before is vacant
     pub(crate) next: U64,
     pub(crate) live: U64,
     pub(crate) vacant: U64,

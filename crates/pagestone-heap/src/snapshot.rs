@@ -13,7 +13,7 @@ use zerocopy::{
 
 use crate::{
     class::GRAIN,
-    engine::Engine,
+    engine::{Engine, index::LOOK},
     error::Result,
     layout::{SNAPSHOT_MAGIC, SnapshotHeader, SnapshotRegion, SnapshotStore, UNIT},
     ranges::Range,
@@ -136,7 +136,9 @@ impl Engine<'_> {
         for entry in of_stores.chunks_exact(32) {
             let entry = SnapshotStore::read_from_bytes(entry).ok()?;
             self.shared.store(entry.number.get())?;
-            let unseen = if entry.vacant.get() == 0 { entry.next.get() } else { 0 };
+            let from = u64::from(entry.vacant_from.get()) * LOOK;
+            let next = entry.next.get();
+            let unseen = if entry.vacant.get() == 0 { next } else { from.min(next) };
             let indices = Indices {
                 next: entry.next.get(),
                 vacant: Vec::new(),
@@ -263,7 +265,7 @@ impl Engine<'_> {
             let unseen = indices.next - indices.unseen.min(indices.next);
             let entry = SnapshotStore {
                 number: U32::new(number),
-                spare: U32::new(0),
+                vacant_from: U32::new(u32::try_from(indices.first_vacant() / LOOK)?),
                 next: U64::new(indices.next),
                 live: U64::new(indices.live),
                 vacant: U64::new(indices.vacant.len() as u64 + unseen),

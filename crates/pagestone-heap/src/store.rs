@@ -36,6 +36,14 @@ impl Store {
     }
 }
 
+impl Indices {
+    /// No index before this one can be used again.
+    pub(crate) fn first_vacant(&self) -> u64 {
+        let known = self.vacant.iter().copied().min().unwrap_or(self.next);
+        if self.unseen < self.next { known.min(self.unseen) } else { known }
+    }
+}
+
 /// What the writer knows of a store's indices.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Indices {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Slots that one look for vacant indices reads.
-const LOOK: u64 = 4096;
+pub(crate) const LOOK: u64 = 4096;
 
 /// The body of a tombstone whose index is not used again: its generations are spent.
 pub(crate) const SPENT: u64 = GENERATION_MAX as u64 + 1;
