@@ -15,6 +15,7 @@ use crate::{
     class::GRAIN,
     engine::{Engine, index::LOOK},
     error::Result,
+    id::INDEX_MAX,
     layout::{SNAPSHOT_MAGIC, SnapshotHeader, SnapshotRegion, SnapshotStore, UNIT},
     ranges::Range,
     region::{Region, lifecycle::Owned},
@@ -137,15 +138,10 @@ impl Engine<'_> {
             let entry = SnapshotStore::read_from_bytes(entry).ok()?;
             self.shared.store(entry.number.get())?;
             let from = u64::from(entry.vacant_from.get()) * LOOK;
-            let next = entry.next.get();
+            let next = Some(entry.next.get()).filter(|next| *next <= INDEX_MAX + 1)?;
             let unseen = if entry.vacant.get() == 0 { next } else { from.min(next) };
-            let indices = Indices {
-                next: entry.next.get(),
-                vacant: Vec::new(),
-                ready: 0,
-                unseen,
-                live: entry.live.get(),
-            };
+            let indices =
+                Indices { next, vacant: Vec::new(), ready: 0, unseen, live: entry.live.get() };
             *self.state.indices(entry.number.get()) = indices;
         }
         self.state.lazy.regions = found;

@@ -158,7 +158,7 @@ impl Engine<'_> {
         let spent = GENERATION_MAX < next;
         let before = self.publish(at, TOMBSTONE, if spent { SPENT } else { u64::from(next) });
         let indices = self.state.indices(store.number);
-        indices.live -= 1;
+        indices.live = indices.live.saturating_sub(1);
         if !spent {
             indices.vacant.push(id.index());
         }
@@ -208,6 +208,8 @@ impl Engine<'_> {
         let mut header = BlockHeader::new(id.to_bits(), len, (kind, flags.unwrap_or(0)));
         let mut unpublished = Unpublished { engine: self, placed: Some(placed) };
         let Some(placed) = &mut unpublished.placed else { return Ok((0, 0)) };
+        // A region that was just adopted is zero.
+        let clear = matches!(placed.home, Home::Run(_));
         let sum = match content {
             Content::Bytes(bytes) => {
                 placed.owned.fill(raw, BLOCK_HEADER, bytes);
@@ -215,7 +217,9 @@ impl Engine<'_> {
             }
             Content::Filled(count, fill) => {
                 placed.owned.fill_with(raw, (BLOCK_HEADER, count), |bytes| {
-                    bytes.fill(0);
+                    if clear {
+                        bytes.fill(0);
+                    }
                     fill(bytes);
                     if summed { header.sum_with(bytes) } else { header.sum() }
                 })
