@@ -30,7 +30,10 @@ impl Bits {
     pub(super) fn cover(&mut self, grains: u64) {
         let words = usize::try_from(grains.div_ceil(64)).unwrap_or(usize::MAX);
         if self.0.len() < words {
-            self.0.resize(words, 0);
+            // Zeroed by the allocator, so that only the parts in use take memory and time.
+            let mut longer = vec![0; words.max(2 * self.0.len())];
+            longer[..self.0.len()].copy_from_slice(&self.0);
+            self.0 = longer;
         }
     }
 
