@@ -1,6 +1,9 @@
 //! The region file: several named stores, one writer, one commit.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use pagestone_storage::{
     Advice, Location,
@@ -13,7 +16,7 @@ use crate::{
     header,
     heap::Heap,
     id::BlockId,
-    layout::{UNIT, owner},
+    layout::{UNIT, VERSION, owner},
     names::{self, NAME_LEN_MAX, Named},
     options::FileOptions,
     pin::Pin,
@@ -274,6 +277,32 @@ impl RegionFile {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shared.generation()
+    }
+
+    /// The version of the format; see docs/format.md, "Region file".
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        // No other is opened.
+        VERSION
+    }
+
+    /// Sixteen bytes that were drawn when the file was made, and tell it from others.
+    #[must_use]
+    pub fn uuid(&self) -> [u8; 16] {
+        self.shared.uuid
+    }
+
+    /// The longest region of blocks, in bytes, as said at creation.
+    #[must_use]
+    pub fn region_size(&self) -> u64 {
+        self.shared.options.region_size
+    }
+
+    /// Whether nothing was changed since the file was closed, so that an open is instant.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        let word = |at| self.shared.raw.load(at, Ordering::Relaxed);
+        word(owner::CLEAN) == self.generation() && word(owner::POISONED) == 0
     }
 
     /// The path that the file was opened by; `(memory)` for one in memory.

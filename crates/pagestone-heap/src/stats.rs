@@ -1,6 +1,13 @@
 //! Counts of a region file.
 
-use crate::{class::GRAIN, engine::Engine, layout::UNIT, units::Kind};
+use crate::{
+    class::GRAIN,
+    engine::Engine,
+    layout::UNIT,
+    region::Region,
+    units::Kind,
+    word::{OVERSIZE, TOMBSTONE, Word},
+};
 
 /// What [`RegionFile::stats`](crate::RegionFile::stats) counts. Lengths are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,6 +62,14 @@ impl Stats {
                 found.free += region.free * GRAIN;
             }
         }
+        if !engine.is_counted() {
+            // Nobody asked for free space yet, so no list of it was made.
+            found.free = engine.count_free();
+        }
+        if !engine.shared.raw.is_writable() {
+            let taken: u64 = found.region_lens.iter().sum();
+            found.free_ranges = found.file_len.saturating_sub(taken + UNIT);
+        }
         found.stores = engine.store_counts();
         debug_assert!(found.file_len.is_multiple_of(UNIT), "a file of whole units");
         found
@@ -70,25 +85,43 @@ impl Engine<'_> {
             let crate::names::Named::Store { number, .. } = *named else { continue };
             let index = usize::try_from(number).unwrap_or(usize::MAX);
             let known = self.state.indices.get(index).map(|indices| indices.live);
-            let counted = self.shared.raw.is_writable() && !self.state.lazy.is_expected();
-            let live = known.filter(|_| counted).unwrap_or_else(|| self.count_live(number));
+            let live = known.filter(|_| self.is_counted());
+            let live = live.unwrap_or_else(|| self.count_live(number));
             counts.push((name.clone(), live));
         }
         counts
     }
 
+    /// Whether the writer's lists say what is live and free.
+    fn is_counted(&self) -> bool {
+        self.shared.raw.is_writable() && !self.state.lazy.is_expected()
+    }
+
     fn count_live(&self, number: u32) -> u64 {
         let Some(store) = self.shared.store(number) else { return 0 };
-        let mut live = 0;
-        for region in self.state.regions.iter().flatten() {
-            if region.kind != Kind::Table || region.store != store.number {
-                continue;
-            }
-            for at in (region.base()..region.range.end()).step_by(16) {
-                let word = self.shared.select(at);
-                live += u64::from(!word.is_empty() && word.class() != crate::word::TOMBSTONE);
-            }
-        }
-        live
+        let tables = self.tables().filter(|table| table.store == store.number);
+        tables.map(|table| self.live_words(table).count() as u64).sum()
+    }
+
+    /// Bytes of block regions that no slot names.
+    fn count_free(&self) -> u64 {
+        let words = self.tables().flat_map(|table| self.live_words(table));
+        let shared = words.filter(|word| word.class() != OVERSIZE);
+        let places = shared.filter_map(|word| self.shared.place(word));
+        let used: u64 = places.map(|(_, room)| room).sum();
+        let regions = self.state.regions.iter().flatten();
+        let heaps = regions.filter(|region| region.kind == Kind::Heap);
+        heaps.map(|region| region.grains() * GRAIN).sum::<u64>().saturating_sub(used)
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Region> {
+        self.state.regions.iter().flatten().filter(|region| region.kind == Kind::Table)
+    }
+
+    /// The words of a slot table that name blocks, as readers of this file see them.
+    fn live_words(&self, table: &Region) -> impl Iterator<Item = Word> {
+        let pairs = (table.base()..table.range.end()).step_by(16);
+        let words = pairs.map(|at| self.shared.select(at));
+        words.filter(|word| !word.is_empty() && word.class() != TOMBSTONE)
     }
 }

@@ -202,3 +202,58 @@ fn tags_survive_their_wrap() {
     assert_eq!(file.generation(), 70_002);
     check_clean(&file);
 }
+
+#[test]
+fn a_file_says_what_it_is() {
+    let scene = Scene::new();
+    let file = scene.create_with(&options().region_size(2 << 20));
+    let (uuid, other) = (file.uuid(), options().in_memory().unwrap().uuid());
+    assert_ne!(uuid, other);
+    assert!(file.is_clean() && file.version() == 1);
+    file.heap("blocks").unwrap();
+    assert!(!file.is_clean());
+    let again = file.clone();
+    file.close().unwrap();
+    assert!(again.is_clean());
+    again.heap("more").unwrap();
+    drop(again);
+    let file = options().open_read_only(scene.at("file.pgs")).unwrap();
+    assert!(!file.is_clean());
+    drop(file);
+    scene.open().close().unwrap();
+    let file = options().open_read_only(scene.at("file.pgs")).unwrap();
+    assert!(file.is_clean());
+    assert_eq!((file.uuid(), file.region_size()), (uuid, 2 << 20));
+}
+
+#[test]
+fn free_space_is_counted_before_it_is_listed() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let mut writer = file.writer();
+    for (seed, len) in (0..9000).zip((0..900).cycle()) {
+        let id = heap.allocate_from(&mut writer, &bytes(seed, len)).unwrap();
+        if seed % 3 == 0 {
+            heap.free(&mut writer, id).unwrap();
+        }
+    }
+    heap.allocate_from(&mut writer, &bytes(0, 300_000)).unwrap();
+    drop((writer, heap));
+    file.close().unwrap();
+    let file = options().open_read_only(scene.at("file.pgs")).unwrap();
+    let reader = file.stats();
+    drop(file);
+    let file = scene.open();
+    let before = file.stats();
+    assert_eq!(reader.free, before.free);
+    // A block of 40 bytes takes 64; freed in the same epoch, it waits for nothing but a reclaim.
+    let heap = file.heap("blocks").unwrap();
+    let id = heap.allocate_from(&mut file.writer(), &[1; 40]).unwrap();
+    assert_eq!(file.stats().free, before.free - 64);
+    heap.free(&mut file.writer(), id).unwrap();
+    let after = file.stats();
+    assert_eq!(after.free + after.pinned, before.free);
+    let taken: u64 = reader.region_lens.iter().sum();
+    assert_eq!(taken + reader.free_ranges + (64 << 10), reader.file_len);
+}
