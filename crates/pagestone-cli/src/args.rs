@@ -2,6 +2,7 @@
 
 mod heapdump;
 mod records;
+mod region;
 mod size; // 64M and its like
 
 pub(crate) use self::{
@@ -10,6 +11,7 @@ pub(crate) use self::{
         AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,
         RecordsCommand, SearchArgs, SidecarArgs, SidecarFileArgs, SortArgs, TailArgs,
     },
+    region::{BlockArgs, DumpArgs, RegionFileArgs},
 };
 
 use clap::{Parser, Subcommand};
@@ -17,7 +19,7 @@ use clap_complete::Shell;
 
 use crate::output::Format;
 
-/// Looks into heap dumps and into files of fixed-size records.
+/// Looks into heap dumps, region files and files of fixed-size records.
 ///
 /// Exit codes: 0 done, 1 a finding (damage, or what was asked for is not there), 2 wrong usage,
 /// 3 nothing could be done (input or output, a lock, no such file, no heap dump at all).
@@ -54,6 +56,20 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RecordsCommand,
     },
+    /// Show what a region file is and what it holds
+    ///
+    /// This command and `stats`, `verify`, `dump` and `get` open the file for reading, at its last
+    /// commit, and keep writers out meanwhile. It is mapped: nothing but pagestone may write it.
+    #[command(verbatim_doc_comment)]
+    Info(RegionFileArgs),
+    /// Show how the space of a region file is used
+    Stats(RegionFileArgs),
+    /// Check everything in a region file against everything else
+    Verify(RegionFileArgs),
+    /// List the blocks of a store of a region file
+    Dump(DumpArgs),
+    /// Show one block of a region file
+    Get(BlockArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -2,6 +2,7 @@
 
 use std::{fmt, process::ExitCode};
 
+use pagestone_heap as heap;
 use pagestone_heapdump as heapdump;
 use pagestone_storage as storage;
 
@@ -62,6 +63,8 @@ fn of_error(error: &anyhow::Error) -> u8 {
             Some(of_storage(error.kind()))
         } else if let Some(error) = cause.downcast_ref::<heapdump::Error>() {
             Some(of_heapdump(error.kind()))
+        } else if let Some(error) = cause.downcast_ref::<heap::Error>() {
+            Some(of_heap(error.kind()))
         } else if cause.is::<Usage>() {
             Some(USAGE)
         } else {
@@ -78,6 +81,17 @@ fn of_storage(kind: storage::ErrorKind) -> u8 {
         | ErrorKind::Truncated
         | ErrorKind::InterruptedSort
         | ErrorKind::OutOfRange => FINDING,
+        ErrorKind::InvalidArgument => USAGE,
+        _ => FAILURE,
+    }
+}
+
+fn of_heap(kind: heap::ErrorKind) -> u8 {
+    use heap::ErrorKind;
+    match kind {
+        ErrorKind::Corrupt | ErrorKind::Truncated | ErrorKind::Unclean | ErrorKind::StaleId => {
+            FINDING
+        }
         ErrorKind::InvalidArgument => USAGE,
         _ => FAILURE,
     }

@@ -9,11 +9,11 @@ mod obj;
 use std::path::Path;
 
 use pagestone_heapdump::{HeapIndex, Summary};
-use pagestone_storage::TrustedDir;
 
 use crate::{
     args::HeapdumpCommand,
     output::{Output, complain, thousands},
+    trust,
 };
 
 pub(crate) fn run(command: HeapdumpCommand, out: &mut Output) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub(crate) fn run(command: HeapdumpCommand, out: &mut Output) -> anyhow::Result<
 }
 
 fn open(directory: &Path) -> anyhow::Result<HeapIndex> {
-    Ok(HeapIndex::open(&trusted(directory))?)
+    Ok(HeapIndex::open(&trust::directory(directory))?)
 }
 
 /// Opens an index to answer a question, and says so when it covers a part of the dump only.
@@ -43,15 +43,6 @@ fn open_to_ask(directory: &Path) -> anyhow::Result<HeapIndex> {
         ));
     }
     Ok(index)
-}
-
-/// The one promise that this program makes about files.
-#[expect(unsafe_code, reason = "an index is mapped, and only its user knows who writes it")]
-fn trusted(directory: &Path) -> TrustedDir {
-    // SAFETY: this program never writes the files of a published index, a new one takes its place
-    // by a rename; that no other program writes them is what the help and the README of the
-    // command ask of its user.
-    unsafe { TrustedDir::assert(directory) }
 }
 
 /// Tells of every damage of the dump that is known.

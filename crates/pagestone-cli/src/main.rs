@@ -1,12 +1,15 @@
-//! The command `pagestone`: heap-dump indexes and files of fixed-size records, from a shell.
+//! The command `pagestone`: heap-dump indexes, region files and files of fixed-size records, from
+//! a shell.
 //!
 //! It has no storage logic of its own: it parses arguments, calls the libraries and prints.
 
 mod args; // what can be said on the command line
 mod heapdump; // `pagestone heapdump …`
 mod records; // `pagestone records …`
+mod region; // `pagestone info`, `stats`, `verify`, `dump` and `get`
 mod completions; // `pagestone completions …`
 mod output; // what goes to standard output and standard error
+mod trust; // the promise about files that are mapped
 mod progress; // a bar on standard error, where somebody sees it
 mod exit; // what the exit code says
 
@@ -35,6 +38,11 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
     match command {
         Command::Heapdump { command } => heapdump::run(command, out),
         Command::Records { command } => records::run(command, out),
+        Command::Info(args) => region::info(&args, out),
+        Command::Stats(args) => region::stats(&args, out),
+        Command::Verify(args) => region::verify(&args, out),
+        Command::Dump(args) => region::dump(&args, out),
+        Command::Get(args) => region::get(&args, out),
         Command::Completions { shell } => completions::run(shell, out),
     }
 }

@@ -3,13 +3,13 @@
 mod cell; // one value, for people, as CSV, as JSON
 mod facts; // names and values, one pair per line
 mod listing; // rows of cells: a table, JSON lines, CSV
-mod number; // thousands separators, times, dates
+mod number; // thousands separators, hexadecimal, times, dates
 
 pub(crate) use self::{
     cell::Cell,
     facts::Facts,
     listing::{Align, Listing},
-    number::{date, elapsed, thousands},
+    number::{date, elapsed, hex, thousands},
 };
 
 use std::{

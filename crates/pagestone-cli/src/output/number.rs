@@ -1,4 +1,4 @@
-//! Numbers, times and dates as people read them.
+//! Numbers, bytes, times and dates as people read them.
 
 use std::time::Duration;
 
@@ -13,6 +13,12 @@ pub(crate) fn thousands(number: impl Into<u128>) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Two hexadecimal digits per byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A time taken, in milliseconds below a second.

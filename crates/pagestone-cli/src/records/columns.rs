@@ -5,7 +5,7 @@ use pagestone_storage::{Field, Kind, Value};
 use crate::{
     args::{ColumnArgs, FileArgs},
     exit::Usage,
-    output::{Align, Cell, Format},
+    output::{Align, Cell, Format, hex},
 };
 
 /// Bytes of a record that people are shown of.
@@ -94,9 +94,4 @@ pub(super) fn cell(field: Field, value: Value<'_>) -> Cell {
 
 fn align(kind: Kind) -> Align {
     if matches!(kind, Kind::Bytes(_)) { Align::Left } else { Align::Right }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -22,7 +22,9 @@ fn wrong_usage_is_told_apart() {
     check("records head some.rec --record 12x", 2).says(&["expected bytes"]);
     check("records head some.rec --record 8 --field u65@0", 2).says(&["KIND[le|be]@OFFSET"]);
     check("heapdump top some.index --by size", 2);
-    check("--help", 0).shows(&["heapdump", "records", "Exit codes"]);
+    check("info", 2);
+    check("get some.pgs posts", 2);
+    check("--help", 0).shows(&["heapdump", "records", "verify", "Exit codes"]);
     check("--version", 0).shows(&["pagestone 0.1.0"]);
 }
 
@@ -31,7 +33,7 @@ fn completions_are_scripts() {
     for (shell, part) in
         [("bash", "complete -F"), ("zsh", "#compdef pagestone"), ("fish", "complete -c pagestone")]
     {
-        check(&format!("completions {shell}"), 0).shows(&[part, "heapdump"]);
+        check(&format!("completions {shell}"), 0).shows(&[part, "heapdump", "stats"]);
     }
     check("completions csh", 2);
 }

@@ -20,6 +20,10 @@ mod show;
 #[cfg(test)]
 mod change;
 
+// Region files: info, stats, verify, dump, get.
+#[cfg(test)]
+mod region;
+
 // What holds for every command: usage errors, completions, closed and full outputs.
 #[cfg(test)]
 mod conventions;

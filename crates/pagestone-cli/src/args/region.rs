@@ -1,0 +1,51 @@
+//! The arguments of `pagestone info`, `stats`, `verify`, `dump` and `get`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::size;
+
+#[derive(Debug, Args)]
+pub(crate) struct RegionFileArgs {
+    /// The region file
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DumpArgs {
+    #[command(flatten)]
+    pub(crate) file: RegionFileArgs,
+
+    /// The name of the store
+    pub(crate) store: String,
+
+    /// Show payloads whole, in hexadecimal
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) hex: bool,
+
+    /// Write the payloads alone, as they are, one behind the other
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+
+    /// How many blocks, 0 for all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BlockArgs {
+    #[command(flatten)]
+    pub(crate) file: RegionFileArgs,
+
+    /// The name of the store
+    pub(crate) store: String,
+
+    /// The block's id, hexadecimal behind 0x, else decimal
+    #[arg(value_parser = size::id)]
+    pub(crate) id: u64,
+
+    /// Write the payload alone, as it is
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+}
