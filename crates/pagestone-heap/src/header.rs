@@ -109,6 +109,9 @@ fn check_superblock(path: &Path, found: &Superblock) -> Result<Committed> {
     if found.generation.get() == 0 || u64::MAX >> 24 < found.generation.get() {
         return bad("generation", 40, 1, found.generation.get());
     }
+    if found.spare.get() != 0 || found.reserved != [0; 420] {
+        return bad("reserved bytes", 88, 0, found.spare.get().into());
+    }
     let len = found.len.get();
     if !len.is_multiple_of(UNIT) || len < 2 * UNIT {
         return bad("committed length", 48, 2 * UNIT, len);

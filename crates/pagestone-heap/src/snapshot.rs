@@ -97,7 +97,8 @@ impl Engine<'_> {
         let lists = (u64::from(regions) + u64::from(stores)) * 32;
         let fits = 32 + lists <= range.len;
         let generation = self.state.generation;
-        if header.magic != SNAPSHOT_MAGIC || header.generation.get() != generation || !fits {
+        let known = header.magic == SNAPSHOT_MAGIC && header.reserved == [0; 4];
+        if !known || header.generation.get() != generation || !fits {
             return None;
         }
         // Bounded by the range, which lies in the file.
