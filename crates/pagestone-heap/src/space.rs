@@ -356,6 +356,35 @@ mod tests {
     }
 
     #[test]
+    fn an_allocation_looks_at_one_run_whatever_is_free() {
+        let mut space = space(32);
+        let mut runs: Vec<Run> = std::iter::from_fn(|| space.take(4)).collect();
+        runs.extend(std::iter::from_fn(|| space.take(2)));
+        // Every second run, so that none are neighbours: 260,000 free runs of one class.
+        let mut freed = 0_u64;
+        for run in runs.iter().step_by(2) {
+            space.free(*run);
+            freed += 1;
+        }
+        let mut sweeps = 0;
+        for _ in 0..freed - 64 {
+            let run = loop {
+                let before = space.bins.entries();
+                match space.take(4) {
+                    Some(run) => {
+                        assert_eq!(before - space.bins.entries(), 1);
+                        break run;
+                    }
+                    None => assert!(space.sweep_much()),
+                }
+                sweeps += 1;
+            };
+            assert_eq!(run.grains, 4);
+        }
+        assert!(sweeps <= 32, "{sweeps} sweeps: more than one per MiB");
+    }
+
+    #[test]
     fn removed_space_is_handed_out_no_more() {
         let mut space = space(2);
         let first = space.take(4).unwrap();

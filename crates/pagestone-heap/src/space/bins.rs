@@ -82,6 +82,11 @@ impl Bins {
         popped.map(Listed::unpack)
     }
 
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
     /// Counts runs that are void from now on.
     pub(super) fn forget(&mut self, runs: u32) {
         self.void += u64::from(runs);

@@ -6,7 +6,7 @@ use pagestone_heap::{ErrorKind, HeapMut};
 
 use crate::{
     recorded,
-    support::{Scene, bytes, options},
+    support::{Scene, bytes, check_clean, contents, options},
 };
 
 /// The bytes of a file.
@@ -256,6 +256,7 @@ fn the_snapshot_is_as_the_document_says() {
         let entry = at + 32 * (1 + nth);
         assert_eq!(image.number(entry, 4), number as u64);
         assert_eq!(image.number(entry + 16, 8), place.0 as u64);
+        assert_eq!(image.number(entry + 24, 4), 0, "spare");
         let offset = at + size(image.number(entry + 8, 8));
         let bitmap = &image.0[offset..offset + place.1 / 65_536 * 512];
         let head = [&generation.to_le_bytes()[..], &image.0[entry..entry + 4]].concat();
@@ -271,6 +272,33 @@ fn the_snapshot_is_as_the_document_says() {
         let entry = at + 32 * (2 + counts[0] + nth);
         assert_eq!(image.number(entry, 4), nth as u64 + 1);
         assert_eq!(image.number(entry + 16, 8), blocks.len() as u64);
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_loses_nothing() {
+    let scene = Scene::new();
+    let (image, expected) = closed(&scene);
+    let at = size(image.number(image.superblock() + 72, 8));
+    let counts = size(image.number(at + 16, 4) + image.number(at + 20, 4));
+    let bitmap = at + 32 * (1 + counts);
+    // Magic, reserved bytes, a count, an entry of a region, one of a store, bits of a bitmap.
+    for place in [at, at + 24, at + 16, at + 36, bitmap - 24, bitmap + 1, bitmap + 3000] {
+        let mut damaged = image.0.clone();
+        damaged[place] ^= 0x10;
+        fs::write(scene.path("damaged.pgs"), &damaged).unwrap();
+        let file = options().open(scene.at("damaged.pgs")).unwrap();
+        let heap = file.heap("plain").unwrap();
+        let live = expected[0].1.len();
+        assert_eq!(contents(&heap).len(), live, "{place}");
+        let mut writer = file.writer();
+        for seed in 0..500 {
+            heap.allocate_from(&mut writer, &bytes(seed, 100)).unwrap();
+        }
+        writer.commit().unwrap();
+        drop(writer);
+        assert_eq!(contents(&heap).len(), live + 500);
+        check_clean(&file);
     }
 }
 
