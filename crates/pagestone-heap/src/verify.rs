@@ -305,6 +305,10 @@ impl Check<'_, '_> {
             }
         }
         for region in state.regions.iter().flatten() {
+            if region.kind == Kind::Oversize && !self.named.contains(&region.base()) {
+                let what = format!("{} bytes for one block that no slot names", region.range.len);
+                self.report.add(region.range.start, what);
+            }
             let counts = region.kind == Kind::Heap && region.loaded && state.touched;
             if !counts {
                 continue;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use pagestone_heap::{ErrorKind, HeapMut};
+use pagestone_heap::{ErrorKind, HeapMut, Verify};
 
 use crate::{
     recorded,
@@ -300,6 +300,27 @@ fn a_damaged_snapshot_loses_nothing() {
         assert_eq!(contents(&heap).len(), live + 500);
         check_clean(&file);
     }
+}
+
+#[test]
+fn space_that_no_slot_names_is_found() {
+    let scene = Scene::new();
+    let (mut image, _) = closed(&scene);
+    let store = image.names().0["plain"];
+    // The block of 300,000 bytes, in slot 33 behind four that do not exist.
+    let pair = image.pair(store.number, 37);
+    assert_eq!(image.committed(pair).unwrap().0, 255);
+    image.0[pair..pair + 16].fill(0);
+    fs::write(scene.path("lost.pgs"), &image.0).unwrap();
+    let file = options().open_read_only(scene.at("lost.pgs")).unwrap();
+    let report = file.verify(Verify::new()).unwrap();
+    assert_eq!(report.problem_count, 1, "{:?}", report.problems);
+    assert!(report.problems[0].what.contains("no slot names"));
+    drop(file);
+    // A writer gives it back.
+    let file = options().untrusted(true).open(scene.at("lost.pgs")).unwrap();
+    assert_eq!(file.stats().region_counts[3], 0);
+    check_clean(&file);
 }
 
 #[test]
