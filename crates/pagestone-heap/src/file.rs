@@ -263,7 +263,8 @@ impl RegionFile {
 
     /// Commits and leaves a record of free space, so that the next open is instant.
     ///
-    /// Other clones go on working; a change through one of them makes the file unclean again.
+    /// Other clones, and heaps, go on working; a change through one of them makes the file unclean
+    /// again. The file's lock is given up with the last of them.
     ///
     /// # Errors
     ///

@@ -91,7 +91,7 @@ impl<'f> Writer<'f> {
     /// Makes everything since the last commit, of every store, survive power loss: all or nothing.
     ///
     /// Space freed before it can be used again after it. Two syncs of the file; without a change
-    /// since the last commit it does nothing.
+    /// since the last commit, and for scratch content, it does nothing.
     ///
     /// # Errors
     ///

@@ -42,24 +42,6 @@ fn blocks_of_every_length_are_read_back() {
 }
 
 #[test]
-fn a_filled_block_shows_nothing_of_its_predecessor() {
-    let file = in_memory();
-    let heap = file.heap("blocks").unwrap();
-    let mut writer = file.writer();
-    let old = heap.allocate_from(&mut writer, &[0xaa; 1000]).unwrap();
-    heap.set_flags(&mut writer, old, 77).unwrap();
-    heap.free(&mut writer, old).unwrap();
-    writer.commit().unwrap();
-    for _ in 0..10_000 {
-        let id = heap
-            .allocate_with(&mut writer, 1000, |bytes| assert!(bytes.iter().all(|byte| *byte == 0)))
-            .unwrap();
-        let pin = file.pin();
-        assert_eq!(heap.flags(&pin, id).unwrap(), 0);
-    }
-}
-
-#[test]
 fn a_stale_id_is_refused_for_ever() {
     let file = in_memory();
     let heap = file.heap("blocks").unwrap();
