@@ -33,6 +33,14 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// Whether a name of this kind is there.
+    pub(crate) fn has(&self, name: &str, named: Named) -> bool {
+        match named {
+            Named::Store { .. } => self.stores.contains_key(name),
+            Named::Root(_) => self.roots.contains_key(name),
+        }
+    }
+
     pub(crate) fn add(&mut self, name: String, named: Named, block: BlockId) {
         match named {
             Named::Store { .. } => {

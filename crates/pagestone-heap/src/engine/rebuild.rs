@@ -234,8 +234,8 @@ impl Engine<'_> {
                 let summed = header.sum_with(bytes) == header.checksum.get();
                 self.shared.pins.give_back(pin);
                 match decoded.filter(|_| summed) {
-                    Some((name, named)) => all.add(name, named, id),
-                    None => return Err(self.corrupt(("name", start), 0, block.len as u64)),
+                    Some((name, named)) if !all.has(&name, named) => all.add(name, named, id),
+                    _ => return Err(self.corrupt(("name", start), 0, block.len as u64)),
                 }
             }
         }
