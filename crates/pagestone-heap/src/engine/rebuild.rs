@@ -38,10 +38,12 @@ impl Engine<'_> {
         self.load_stores(View::Newest)?;
         match found {
             Found::Clean(snapshot) => {
+                self.clear_gaps();
                 self.state.lazy.expect(snapshot, self.state.generation);
                 self.rebuild_ranges(&[]);
             }
             Found::Unclean => {
+                self.clear_gaps();
                 self.state.retired = Retired::default();
                 let named = self.rebuild_blocks()?;
                 self.offer_space();
@@ -50,6 +52,19 @@ impl Engine<'_> {
             Found::Discarded { adopted } => self.rebuild_discarded(adopted)?,
         }
         Ok(())
+    }
+
+    /// Says of all that lies between the regions that no block is there.
+    ///
+    /// Units of regions are not touched: readers look at them meanwhile.
+    pub(crate) fn clear_gaps(&self) {
+        let mut at = 0;
+        for number in self.state.by_start.values() {
+            let Some(region) = self.state.region(*number) else { continue };
+            self.shared.units.set(at, region.range.start, None);
+            at = region.range.end();
+        }
+        self.shared.units.set(at, self.shared.raw.len(), None);
     }
 
     /// Reads which regions there are, and checks that none overlap.
@@ -438,6 +453,7 @@ impl Engine<'_> {
         let pinned = self.shared.pins.oldest() != u64::MAX;
         let mut waiting: Vec<Waste> = retired.all().collect();
         if pinned {
+            // Their units are cleared when they wait no more: who pinned a block there finds it.
             waiting.extend(adopted);
             waiting.extend(self.state.space.newly_free(&before).into_iter().map(Waste::Run));
         } else {
@@ -469,8 +485,6 @@ impl Engine<'_> {
                 self.state.retired.retire_private(stamp, waste);
             }
         }
-        self.offer_space();
-        Ok(())
     }
 
     /// Calls `visit` with the place of every slot pair.
