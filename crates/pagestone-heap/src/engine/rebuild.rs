@@ -455,10 +455,9 @@ impl Engine<'_> {
         if pinned {
             // Their units are cleared when they wait no more: who pinned a block there finds it.
             waiting.extend(adopted);
-            waiting.extend(self.state.space.newly_free(&before).into_iter().map(Waste::Run));
         } else {
             // Nobody looks, and whoever comes finds no word that leads there.
-            for waste in &adopted {
+            for waste in adopted {
                 if let Waste::Range(range) = waste {
                     self.shared.units.set(range.start, range.end(), None);
                 }
@@ -473,6 +472,18 @@ impl Engine<'_> {
             })
             .collect();
         self.rebuild_ranges(&kept);
+        self.wait_again(stamp, waiting);
+        if pinned {
+            // What waits already is free no more, so no run holds a part of it.
+            let undone = self.state.space.newly_free(&before);
+            self.wait_again(stamp, undone.into_iter().map(Waste::Run).collect());
+        }
+        self.offer_space();
+        Ok(())
+    }
+
+    /// Takes what waits for pins out of what a rebuild found free.
+    fn wait_again(&mut self, stamp: u64, waiting: Vec<Waste>) {
         for waste in waiting {
             // A run of a region that is gone waits with the region.
             let waits = match waste {
