@@ -4,7 +4,11 @@
 //! part carries a checksum over the generation of the close; what does not match is rebuilt from
 //! the slot tables.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering},
+};
 
 use zerocopy::{
     FromBytes, FromZeros, IntoBytes,
@@ -12,17 +16,19 @@ use zerocopy::{
 };
 
 use crate::{
-    class::GRAIN,
+    class::{CLASS_MAX, GRAIN, GRAINS_MAX, room_of},
     engine::{Engine, index::LOOK},
     error::Result,
-    id::INDEX_MAX,
+    id::BlockId,
     layout::{SNAPSHOT_MAGIC, SnapshotHeader, SnapshotRegion, SnapshotStore, UNIT},
+    parts::{HIDDEN, PARTS, first_of},
     ranges::Range,
     region::{Region, lifecycle::Owned},
     retired::Waste,
     space::Run,
-    store::Indices,
+    store::{Indices, Store},
     units::Kind,
+    word::View,
 };
 
 /// Bytes of bitmap per unit.
@@ -67,6 +73,26 @@ fn region_sum(generation: u64, number: u32, bitmap: &[u8]) -> u32 {
     hasher.update(&number.to_le_bytes());
     hasher.update(bitmap);
     hasher.finalize()
+}
+
+/// Whose blocks are looked for.
+struct Owners {
+    stores: Vec<Arc<Store>>,
+    /// The first index that no store has.
+    end: u64,
+    /// The store of the last block that was found.
+    hint: Cell<usize>,
+}
+
+/// The first index that no part of a store has; parts are there in order.
+fn end_of(store: &Store) -> u64 {
+    let parts = (0..PARTS).take_while(|part| store.parts.has(*part)).count();
+    let others = (parts..PARTS).any(|part| store.parts.has(part));
+    match parts {
+        _ if others => 0,
+        0 => HIDDEN,
+        parts => first_of(parts),
+    }
 }
 
 impl Engine<'_> {
@@ -135,15 +161,22 @@ impl Engine<'_> {
         if heaps.count() != found.len() {
             return None;
         }
+        let mut listed = BTreeSet::new();
         for entry in of_stores.chunks_exact(32) {
             let entry = SnapshotStore::read_from_bytes(entry).ok()?;
-            self.shared.store(entry.number.get())?;
+            let store = self.shared.store(entry.number.get())?;
+            let (next, live) = (entry.next.get(), entry.live.get());
+            let right = next <= end_of(&store) && live <= next && listed.insert(store.number);
+            if !right {
+                return None;
+            }
             let from = u64::from(entry.vacant_from.get()) * LOOK;
-            let next = Some(entry.next.get()).filter(|next| *next <= INDEX_MAX + 1)?;
             let unseen = if entry.vacant.get() == 0 { next } else { from.min(next) };
-            let indices =
-                Indices { next, vacant: Vec::new(), ready: 0, unseen, live: entry.live.get() };
+            let indices = Indices { next, vacant: Vec::new(), ready: 0, unseen, live };
             *self.state.indices(entry.number.get()) = indices;
+        }
+        if listed.len() != self.shared.stores().iter().flatten().count() {
+            return None;
         }
         self.state.lazy.regions = found;
         Some(())
@@ -162,14 +195,6 @@ impl Engine<'_> {
         }
     }
 
-    /// Loads all bitmaps.
-    fn load_all_regions(&mut self) {
-        let numbers: Vec<u32> = self.state.lazy.regions.keys().copied().collect();
-        for number in numbers {
-            self.load_region(number);
-        }
-    }
-
     /// Loads the bitmap of a region.
     pub(crate) fn load_region(&mut self, number: u32) {
         let Some(entry) = self.state.lazy.regions.remove(&number) else {
@@ -179,7 +204,8 @@ impl Engine<'_> {
             return;
         };
         let Some(region) = self.state.region(number).copied() else { return };
-        if entry.free.get() != 0 && !self.load_bitmap(&region, &entry) {
+        let trusted = entry.free.get() == 0 || self.load_bitmap(&region, &entry);
+        if !trusted {
             tracing::warn!(number, "free space record of a region is damaged");
             self.rebuild_region(&region);
         }
@@ -191,21 +217,90 @@ impl Engine<'_> {
         self.state.space.offer(region.base(), region.range.end());
     }
 
-    fn load_bitmap(&mut self, region: &Region, entry: &SnapshotRegion) -> bool {
-        let len = usize::try_from(region.range.len / UNIT * BITMAP).unwrap_or(0);
-        let mut bitmap = vec![0; len];
-        self.shared.raw.read_at(self.state.lazy.range.start + entry.offset.get(), &mut bitmap);
-        let number = entry.number.get();
-        if region_sum(self.state.lazy.generation, number, &bitmap) != entry.checksum.get() {
-            return false;
+    /// The bitmap that the record has of a region; `None` where its checksum says otherwise.
+    fn recorded_bitmap(&self, (region, entry): (&Region, &SnapshotRegion)) -> Option<Vec<u8>> {
+        let mut bitmap = vec![0; usize::try_from(region.range.len / UNIT * BITMAP).ok()?];
+        if entry.free.get() == 0 {
+            return Some(bitmap);
         }
+        self.shared.raw.read_at(self.state.lazy.range.start + entry.offset.get(), &mut bitmap);
+        let sum = region_sum(self.state.lazy.generation, entry.number.get(), &bitmap);
+        (sum == entry.checksum.get()).then_some(bitmap)
+    }
+
+    fn load_bitmap(&mut self, region: &Region, entry: &SnapshotRegion) -> bool {
+        let Some(bitmap) = self.recorded_bitmap((region, entry)) else { return false };
         let words = bitmap.chunks_exact(8);
         let words = words.map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
         self.state.space.load(region.range.start, words);
         // The header's grains are no block's, whatever the record says.
-        let header = Run { grain: region.range.start / GRAIN, grains: 4 };
-        self.state.space.mark_used(header);
+        self.state.space.clear(Run { grain: region.range.start / GRAIN, grains: 4 });
+        self.is_free_of_blocks(region)
+    }
+
+    /// Whether no block that a slot names lies where the bitmap of a region says free.
+    ///
+    /// A checksum says that the record is what a close wrote, or what somebody forged. The slots
+    /// decide: each place in free space, and each before it from which a block could reach into
+    /// it, is asked whether the block header there is one that the slot of its id names. Blocks
+    /// that overlap each other are not looked for: that needs all slots, as after an unclean end.
+    fn is_free_of_blocks(&self, region: &Region) -> bool {
+        let stores: Vec<Arc<Store>> =
+            self.shared.stores().iter().flatten().map(Arc::clone).collect();
+        let owners = Owners {
+            end: stores.iter().map(|store| end_of(store)).max().unwrap_or(0),
+            stores,
+            hint: Cell::new(0),
+        };
+        let mut before = region.base();
+        let end = region.range.end();
+        for zone in (region.range.start..end).step_by(1 << 20) {
+            for run in self.state.space.runs(zone, end) {
+                let start = run.at();
+                let low = before.max(start.saturating_sub(u64::from(GRAINS_MAX) * GRAIN));
+                let mut back = (low / GRAIN..start / GRAIN).rev().map(|grain| grain * GRAIN);
+                let reach = back.find_map(|at| self.end_of_block(at, &owners));
+                if reach.is_some_and(|reach| start < reach) {
+                    return false;
+                }
+                before = start + u64::from(run.grains) * GRAIN;
+                let mut places = (start..before).step_by(16);
+                if places.any(|at| self.end_of_block(at, &owners).is_some()) {
+                    return false;
+                }
+            }
+        }
         true
+    }
+
+    /// The end of the block at `at`, if one starts there that a slot names.
+    #[inline]
+    fn end_of_block(&self, at: u64, owners: &Owners) -> Option<u64> {
+        let index = BlockId::from_bits(self.shared.raw.load(at, Ordering::Relaxed)).index();
+        if (HIDDEN..owners.end).contains(&index) {
+            self.end_of_owned(at, index, owners)
+        } else {
+            None
+        }
+    }
+
+    fn end_of_owned(&self, at: u64, index: u64, owners: &Owners) -> Option<u64> {
+        let Owners { stores, hint, .. } = owners;
+        let tag = self.shared.tag();
+        // The store of the last block that was found is as good as certain to be that of the next.
+        for nth in 0..stores.len() {
+            let which = (hint.get() + nth) % stores.len();
+            let Some(slot) = stores[which].parts.pair(index) else { continue };
+            let pair = self.shared.pair(slot);
+            for view in [View::Newest, View::Committed] {
+                let word = pair.word(tag, view);
+                if !word.is_empty() && word.body() * GRAIN == at && word.class() <= CLASS_MAX {
+                    hint.set(which);
+                    return Some(at + room_of(word.class()));
+                }
+            }
+        }
+        None
     }
 
     /// Finds the free space of one region from all slots.
@@ -217,10 +312,10 @@ impl Engine<'_> {
             for word in engine.shared.pair(at).0 {
                 let place = word.body() * GRAIN;
                 let here = range.start <= place && place < range.end();
-                let counts = [crate::word::View::Newest, crate::word::View::Committed]
+                let counts = [View::Newest, View::Committed]
                     .map(|view| engine.shared.pair(at).word(tag, view));
                 if here && counts.contains(&word) && engine.shared.place(word).is_some() {
-                    engine.state.space.mark_used(Run::of(place, word.class()));
+                    engine.state.space.clear(Run::of(place, word.class()));
                 }
             }
         });
@@ -230,21 +325,21 @@ impl Engine<'_> {
                 && range.start <= run.at()
                 && run.at() < range.end()
             {
-                self.state.space.mark_used(run);
+                self.state.space.clear(run);
             }
         }
     }
 
     /// Writes what will be free after the next commit; returns where.
     pub(crate) fn write_snapshot(&mut self) -> Result<Range> {
-        self.load_all_regions();
+        let soon = self.free_soon();
+        self.load_changed_regions(&soon);
         let generation = self.state.generation + 1;
         let heaps: Vec<(u32, Region)> = (0_u32..)
             .zip(&self.state.regions)
             .filter_map(|(number, region)| Some((number, (*region)?)))
             .filter(|(_, region)| region.kind == Kind::Heap)
             .collect();
-        let soon = self.free_soon();
         let stores = self.state.indices.len() as u64;
         let lists = (heaps.len() as u64 + stores) * 32;
         let mut entries = Vec::new();
@@ -284,6 +379,20 @@ impl Engine<'_> {
         self.store_record(&[header.as_bytes(), &entries, &bitmaps])
     }
 
+    /// Loads the regions whose record is not what a close shall say again; the others are copied
+    /// as they are, unseen.
+    fn load_changed_regions(&mut self, soon: &BTreeMap<u32, Vec<Run>>) {
+        let entries: Vec<(u32, SnapshotRegion)> =
+            self.state.lazy.regions.iter().map(|(number, entry)| (*number, *entry)).collect();
+        for (number, entry) in entries {
+            let region = self.state.region(number);
+            let same = region.and_then(|region| self.recorded_bitmap((region, &entry))).is_some();
+            if !same || soon.contains_key(&number) {
+                self.load_region(number);
+            }
+        }
+    }
+
     /// What waits now and is free after the next commit, by the region it lies in.
     fn free_soon(&mut self) -> BTreeMap<u32, Vec<Run>> {
         let waiting: Vec<Waste> = self.state.retired.all().collect();
@@ -304,8 +413,12 @@ impl Engine<'_> {
         soon: &BTreeMap<u32, Vec<Run>>,
         (generation, offset): (u64, u64),
     ) -> (SnapshotRegion, Vec<u8>) {
-        let words = self.state.space.words(region.range.start, region.range.end());
-        let mut bitmap: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let recorded = self.state.lazy.regions.get(&number);
+        let recorded = recorded.and_then(|entry| self.recorded_bitmap((region, entry)));
+        let mut bitmap: Vec<u8> = recorded.unwrap_or_else(|| {
+            let words = self.state.space.words(region.range.start, region.range.end());
+            words.iter().flat_map(|word| word.to_le_bytes()).collect()
+        });
         for run in soon.get(&number).into_iter().flatten() {
             let first = run.grain - region.range.start / GRAIN;
             for grain in first..first + u64::from(run.grains) {
@@ -335,6 +448,10 @@ impl Engine<'_> {
         for part in parts {
             owned.fill(&self.shared.raw, at, part);
             at += part.len() as u64;
+        }
+        if !self.state.lazy.regions.is_empty() {
+            // Whoever goes on after the close loads them from the record that is there.
+            return Ok(range);
         }
         // Whoever goes on after the close has the range back with the commit after it.
         let old = self.state.lazy.range;

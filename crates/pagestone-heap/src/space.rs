@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Grains of a zone: 1 MiB.
-const ZONE: u64 = (1 << 20) / GRAIN;
+pub(crate) const ZONE: u64 = (1 << 20) / GRAIN;
 /// The class, and the grains, from which on a run is long.
 const LONG: u8 = class_of(LONG_GRAINS);
 const LONG_GRAINS: u32 = 512;
@@ -245,6 +245,17 @@ impl Space {
     /// Marks a run used; false when part of it was not free.
     pub(crate) fn mark_used(&mut self, run: Run) -> bool {
         self.bits.take(run)
+    }
+
+    /// Marks a run used, whatever part of it was free.
+    pub(crate) fn clear(&mut self, run: Run) {
+        self.bits.clear_all(run.grain, run.grain + u64::from(run.grains));
+    }
+
+    /// The free runs of the zone that starts at byte `at`, up to byte `end`, in order.
+    pub(crate) fn runs(&self, at: u64, end: u64) -> Vec<Run> {
+        let grains = (end - at) / GRAIN;
+        self.bits.runs(at / GRAIN, grains.min(ZONE))
     }
 
     /// Says that zones of `from..end` have runs that were not listed.
