@@ -113,6 +113,16 @@ impl Drop for Untaken<'_, '_> {
     }
 }
 
+/// Whether the class in the slot is that of the length in the header.
+#[inline]
+fn is_class_of(found: &Found) -> bool {
+    let grains = (BLOCK_HEADER + found.len as u64).div_ceil(GRAIN);
+    match u32::try_from(grains) {
+        Ok(grains) if grains <= GRAINS_MAX => found.word.class() == class_of(grains),
+        _ => found.word.class() == OVERSIZE,
+    }
+}
+
 impl Engine<'_> {
     /// Makes a new block.
     pub(crate) fn allocate<F: FnOnce(&mut [u8])>(
@@ -158,6 +168,7 @@ impl Engine<'_> {
         let spent = GENERATION_MAX < next;
         let before = self.publish(at, TOMBSTONE, if spent { SPENT } else { u64::from(next) });
         let indices = self.state.indices(store.number);
+        // A record of a close that lies may have said less.
         indices.live = indices.live.saturating_sub(1);
         if !spent {
             indices.vacant.push(id.index());
@@ -170,7 +181,12 @@ impl Engine<'_> {
     pub(crate) fn find(&self, store: &Store, id: BlockId) -> Result<(Found, u64)> {
         let found = self.shared.find(store, id)?;
         match store.parts.pair(id.index()) {
-            Some(at) => Ok((found, at)),
+            Some(at) if is_class_of(&found) => Ok((found, at)),
+            // Its space, given back by this class, would be another block's in part.
+            Some(at) => {
+                let len = found.len as u64;
+                Err(Error::corrupt(self.shared.path(), ("class in a slot", at), len, found.word.0))
+            }
             None => Err(Error::stale(self.shared.path(), id, "no such slot")),
         }
     }
