@@ -17,7 +17,7 @@ use crate::{
     space::{Run, Space},
     store::{SYSTEM, Store},
     units::Kind,
-    word::{OVERSIZE, TOMBSTONE, View, Word},
+    word::{OVERSIZE, SWEEP_EVERY, TOMBSTONE, View, Word},
 };
 
 /// How far a verification is, in slots.
@@ -215,6 +215,12 @@ impl Check<'_, '_> {
         let committed = pair.word(tag, View::Committed);
         let part = usize::from(table.part);
         let index = crate::parts::first_of(part) + (at - table.range.start) / 16;
+        // The sweep keeps every word younger; one of a tag to come would count some day.
+        let old = |word: &Word| !word.is_empty() && SWEEP_EVERY + 1 < u64::from(word.age(tag));
+        if let Some(word) = pair.0.iter().find(|word| old(word)) {
+            let what = format!("slot {index} has a tag of no epoch that was: {:#x}", word.0);
+            self.report.add(at, what);
+        }
         if committed != newest {
             self.occupy((index, at), committed, View::Committed);
         }
