@@ -22,6 +22,7 @@ mod retired; // space that waits
 mod snapshot; // the record of free space that a close leaves
 mod units; // what each unit of the file belongs to
 mod class; // size classes of blocks
+mod epoch; // the open epoch and the two looks at it
 mod word; // tagged words and which of two counts
 mod header; // superblocks and region headers, checked
 mod layout; // what the bytes mean; see docs/format.md

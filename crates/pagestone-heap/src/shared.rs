@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU16, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -12,6 +12,7 @@ use pagestone_storage::raw::RawFile;
 
 use crate::{
     class::{GRAIN, room_of},
+    epoch::Epoch,
     error::{Cause, Error, ErrorKind, Result},
     id::BlockId,
     layout::{BLOCK_HEADER, BlockHeader, REGION_HEADER, UNIT},
@@ -40,8 +41,7 @@ pub(crate) struct Shared {
     pub(crate) options: FileOptions,
     pub(crate) uuid: [u8; 16],
     pub(crate) directory: Parts,
-    /// The tag of the open epoch.
-    tag: AtomicU16,
+    epoch: Epoch,
     generation: AtomicU64,
     stores: RwLock<Vec<Option<Arc<Store>>>>,
     names: RwLock<Names>,
@@ -72,7 +72,7 @@ impl Shared {
             options,
             uuid,
             directory: Parts::new(),
-            tag: AtomicU16::new(tag_of(1)),
+            epoch: Epoch::new(tag_of(1)),
             generation: AtomicU64::new(0),
             stores: RwLock::new(Vec::new()),
             names: RwLock::new(Names::default()),
@@ -119,13 +119,13 @@ impl Shared {
     /// The tag of the open epoch, for the writer.
     #[inline]
     pub(crate) fn tag(&self) -> u16 {
-        self.tag.load(Ordering::Relaxed)
+        self.epoch.tag()
     }
 
     /// Makes `generation` the committed one.
     pub(crate) fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Release);
-        self.tag.store(tag_of(generation + 1), Ordering::Release);
+        self.epoch.open(tag_of(generation + 1));
     }
 
     /// The words of a pair that is there.
@@ -139,15 +139,7 @@ impl Shared {
     /// where there is none, or no pair.
     #[inline]
     pub(crate) fn select(&self, at: u64) -> Word {
-        loop {
-            let tag = self.tag.load(Ordering::Acquire);
-            let pair = self.pair(at);
-            // The loads of the pair acquire, so this one comes after them. Without the second
-            // look the first word may be two commits older than the second.
-            if self.tag.load(Ordering::Acquire) == tag {
-                return pair.word(tag, self.view);
-            }
-        }
+        self.epoch.select(self.view, || self.pair(at))
     }
 
     /// Finds the block of an id, as this file's readers see it.
