@@ -1,4 +1,4 @@
-//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom`.
+//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom | torture | fuzz`.
 //!
 //! Each task is one file; this one reads the command line and picks the task. A task answers
 //! whether the tree is fine, so that findings end with status 1 and broken tools with status 2.
@@ -15,6 +15,7 @@ mod ci; // everything that has to hold before a commit
 mod unsafe_list; // the inventory of unsafe code
 mod bench; // benchmark suites: run in rounds, medians, table, JSON
 mod asan; // the storage tests under the address sanitizer
+mod torture; // children killed at random, as long as one likes
 mod loom; // every interleaving of the lock-free parts
 mod workspace; // the files and manifests of the tree
 mod source; // one Rust file as code, comments and tokens
@@ -48,6 +49,10 @@ enum Command {
     Asan,
     /// Explore every interleaving of the lock-free parts with loom.
     Loom,
+    /// Kill writers at random moments and read beside them, in release.
+    Torture(LongArgs),
+    /// Give a store bytes that somebody else made; with nightly and cargo-fuzz, guided.
+    Fuzz(LongArgs),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +60,19 @@ struct CiArgs {
     /// Leave out the test step, for a caller that has run the tests itself.
     #[arg(long)]
     skip_tests: bool,
+}
+
+/// What to try, how long, and from which seed on.
+#[derive(Debug, Args)]
+struct LongArgs {
+    /// The store.
+    store: torture::Subject,
+    /// Seconds that each test takes.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// The seed of all choices.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
 }
 
 /// What to measure, how long, and where the figures go.
@@ -109,6 +127,8 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Bench(args) => bench::run(&root, &args),
         Command::Asan => asan::run(&root),
         Command::Loom => loom::run(&root),
+        Command::Torture(args) => torture::kill(&root, &args),
+        Command::Fuzz(args) => torture::fuzz(&root, &args),
     }
 }
 

@@ -10,3 +10,8 @@ mod predecessors; // the defects of docs/defects-heap.md
 mod format; // layouts against docs/format.md
 mod by_hand; // a file read by what docs/format.md says
 mod recorded; // files of testdata/vN are opened for ever
+mod torture; // writers killed at any moment
+mod threads; // readers beside the writer
+mod hostile; // bytes that somebody else made
+mod limits; // the smallest, the longest, the most, and too much
+mod refusals; // full disks, failed syncs, other processes

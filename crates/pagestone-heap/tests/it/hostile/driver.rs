@@ -1,0 +1,251 @@
+//! Everything that can be asked of a file, asked of one that anybody may have made.
+//!
+//! Shared by the tests and by `fuzz/`: it knows the public interface alone.
+
+use std::{
+    cell::Cell,
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use pagestone_heap::{
+    BlockId, Error, ErrorKind, FileOptions, Heap, HeapMut, RegionFile, Result, Unclean, Verify,
+};
+use pagestone_storage::TrustedDir;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    ReadOnly,
+    Untrusted,
+    Plain,
+}
+
+pub(crate) const WAYS: [Way; 3] = [Way::ReadOnly, Way::Untrusted, Way::Plain];
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Refused(ErrorKind),
+    /// It was opened; how many blocks were read, and whether the check found nothing.
+    Opened(usize, bool),
+}
+
+/// A file of one case.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    dir: TrustedDir,
+    path: PathBuf,
+    /// So that the bytes are really looked at.
+    touched: Cell<u64>,
+}
+
+fn options(way: Way) -> FileOptions {
+    let options = RegionFile::options().reserve(1 << 26).unclean(Unclean::Discard);
+    options.untrusted(way == Way::Untrusted)
+}
+
+impl Subject {
+    pub(crate) fn new(dir: TrustedDir, path: &Path) -> Self {
+        Self { dir, path: path.join("hostile.pgs"), touched: Cell::new(0) }
+    }
+
+    /// Makes the file, with holes for pages of zeros.
+    pub(crate) fn write(&self, image: &[u8]) {
+        let file = File::options().write(true).create(true).truncate(true).open(&self.path);
+        let file = file.expect("the directory of the case");
+        file.set_len(image.len() as u64).expect("room for the case");
+        for (at, page) in (0..).step_by(4096).zip(image.chunks(4096)) {
+            if page.iter().any(|byte| *byte != 0) {
+                file.write_all_at(page, at).expect("room for the case");
+            }
+        }
+    }
+
+    /// Opens the file and asks everything; panics where a promise is broken.
+    pub(crate) fn run(&self, way: Way, known: &[BlockId]) -> Outcome {
+        let location = self.dir.file("hostile.pgs");
+        let opened = match way {
+            Way::ReadOnly => options(way).open_read_only(location),
+            Way::Untrusted | Way::Plain => options(way).open(location),
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return Outcome::Refused(Self::check(&error)),
+        };
+        let (read, clean) = self.read(&file, known);
+        if way != Way::ReadOnly {
+            self.change(&file, known, (way, clean));
+            self.look(&file, known);
+            if Self::told(file.close()).is_some() {
+                let again = options(Way::Untrusted).open(self.dir.file("hostile.pgs"));
+                if let Some(again) = Self::told(again) {
+                    self.look(&again, known);
+                    drop(again);
+                }
+            }
+        }
+        Outcome::Opened(read, clean)
+    }
+
+    /// An error names the file, and damage its place.
+    #[track_caller]
+    fn check(error: &Error) -> ErrorKind {
+        let said = error.to_string();
+        assert!(said.contains("hostile.pgs"), "no file in: {said}");
+        let placed = error.kind() != ErrorKind::Corrupt || said.contains("offset");
+        assert!(placed, "no offset in: {said}");
+        error.kind()
+    }
+
+    #[track_caller]
+    fn told<T>(result: Result<T>) -> Option<T> {
+        match result {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                Self::check(&error);
+                None
+            }
+        }
+    }
+
+    fn heaps(&self, file: &RegionFile) -> Vec<Heap> {
+        let stores = file.stores();
+        // More stores than a case has blocks are only more of the same.
+        stores.iter().take(20).filter_map(|name| Self::told(file.heap(name))).collect()
+    }
+
+    /// Reads all there is, and checks all of it.
+    fn read(&self, file: &RegionFile, known: &[BlockId]) -> (usize, bool) {
+        let read = self.look(file, known);
+        let report = Self::told(file.verify(Verify::new()));
+        let clean = report.as_ref().is_some_and(pagestone_heap::Report::is_clean);
+        for problem in report.iter().flat_map(|report| &report.problems) {
+            assert!(!problem.to_string().is_empty());
+        }
+        (read, clean)
+    }
+
+    /// Every reading call on every heap; returns how many blocks were read.
+    fn look(&self, file: &RegionFile, known: &[BlockId]) -> usize {
+        let mut read = 0;
+        let pin = file.pin();
+        let roots = file.roots().into_iter().map(|(_, id)| id);
+        let odd = [0, 1, 1 << 24, 3 << 24, 4 << 24, 4096 << 24, 4099 << 24, u64::MAX, 1 << 63];
+        let ids: Vec<BlockId> =
+            roots.chain(odd.map(BlockId::from_bits)).chain(known.iter().copied()).collect();
+        for heap in self.heaps(file) {
+            for block in heap.blocks(&pin) {
+                read += usize::from(Self::told(block).is_some_and(|(_, bytes)| sum(bytes) < 256));
+            }
+            for nth in [0, 1, 5, 4091, 4092, u64::MAX] {
+                Self::told(heap.nth(&pin, nth));
+            }
+            for id in &ids {
+                heap.prefetch(*id);
+                let got = Self::told(heap.get(&pin, *id));
+                let len = Self::told(heap.len(&pin, *id));
+                assert_eq!(got.map(|bytes| bytes.len() as u64), len);
+                assert_eq!(got.is_some(), heap.contains(&pin, *id));
+                assert!(len <= Self::told(heap.capacity(&pin, *id)), "longer than its place");
+                Self::told(heap.flags(&pin, *id));
+                self.touched.set(self.touched.get() ^ got.map_or(0, sum));
+            }
+        }
+        drop(file.stats());
+        assert!(file.root("no such name").is_none());
+        read
+    }
+
+    /// Changes of all kinds: what a pin shows stays, what was not named by a change stays.
+    fn change(&self, file: &RegionFile, known: &[BlockId], (way, clean): (Way, bool)) {
+        let Some(heap) = self.heaps(file).into_iter().next_back() else { return };
+        let pin = file.pin();
+        let blocks: Vec<(BlockId, &[u8])> =
+            heap.blocks(&pin).filter_map(|block| Self::told(block)).take(2000).collect();
+        let copies: Vec<Vec<u8>> = blocks.iter().map(|(_, bytes)| bytes.to_vec()).collect();
+        let same = || blocks.iter().zip(&copies).all(|((_, now), before)| now == before);
+        let mut made = Vec::new();
+        self.fill(&heap, (60, &mut made));
+        assert!(same(), "{way:?}: live bytes were handed out");
+        Self::told(file.commit());
+        self.fill(&heap, (30, &mut made));
+        assert!(same(), "{way:?}: live bytes were handed out after a commit");
+        let ids: Vec<BlockId> = blocks.iter().map(|(id, _)| *id).collect();
+        let named = |at: usize| at % 5 < 2;
+        let mut writer = file.writer();
+        for (at, id) in ids.iter().enumerate().filter(|(at, _)| named(*at)) {
+            let done = if at % 5 == 0 {
+                heap.free(&mut writer, *id)
+            } else {
+                heap.put(&mut writer, *id, &[0xdd; 90])
+            };
+            Self::told(done);
+        }
+        for id in known.iter().take(3) {
+            Self::told(heap.modify(&mut writer, *id, <[u8]>::reverse));
+            Self::told(heap.set_flags(&mut writer, *id, 9));
+        }
+        Self::told(writer.set_root("hostile", BlockId::from_bits(77)));
+        Self::told(writer.remove_root("first"));
+        Self::told(writer.commit());
+        drop(writer);
+        assert!(same(), "{way:?}: pinned bytes were handed out");
+        drop(pin);
+        self.fill(&heap, (60, &mut made));
+        Self::told(file.commit());
+        self.fill(&heap, (60, &mut made));
+        let pin = file.pin();
+        let unchanged =
+            |at: usize, id: BlockId| !named(at) && !known[..3.min(known.len())].contains(&id);
+        for (at, (id, before)) in ids.iter().zip(&copies).enumerate() {
+            if unchanged(at, *id)
+                && let Some(now) = Self::told(heap.get(&pin, *id))
+            {
+                // Damage that a check finds may come to light at any time.
+                assert!(!clean || now == before, "{way:?}: block {id} changed by itself");
+            }
+        }
+        drop(pin);
+        Self::told(file.writer().discard());
+        drop(heap);
+        let mut writer = file.writer();
+        if let Some(heap) = Self::told(writer.heap("made here")) {
+            Self::told(heap.allocate_from(&mut writer, b"made here"));
+        }
+        Self::told(writer.commit());
+    }
+
+    fn fill(&self, heap: &Heap, (count, made): (usize, &mut Vec<BlockId>)) {
+        let mut writer = heap.file().writer();
+        for len in [10, 40, 120, 300, 5000].iter().cycle().take(count) {
+            if let Some(id) = Self::told(heap.allocate_from(&mut writer, &vec![0xee; *len])) {
+                made.push(id);
+            }
+        }
+    }
+
+    /// The form that lends bytes to be changed.
+    pub(crate) fn run_alone(&self, known: &[BlockId]) {
+        let opened = options(Way::Untrusted).open(self.dir.file("hostile.pgs"));
+        let Some(file) = Self::told(opened) else { return };
+        let Some(mut heap) = Self::told(HeapMut::new(file, "blocks")) else { return };
+        for id in known {
+            Self::told(heap.get(*id).map(sum));
+            if let Some(mut bytes) = Self::told(heap.modify_private(*id)) {
+                bytes.fill(1);
+            }
+            if let Some(mut bytes) = Self::told(heap.in_place(*id)) {
+                bytes.fill(2);
+            }
+        }
+        Self::told(heap.for_each(|_, bytes| self.touched.set(sum(bytes))));
+        Self::told(heap.close());
+    }
+}
+
+/// Touches every byte.
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, byte| sum.wrapping_add(u64::from(*byte))) % 256
+}
