@@ -144,7 +144,7 @@ fn written(image: &Image) -> Vec<usize> {
 fn flip(what: &str, image: &Image, (known, places): (Vec<BlockId>, Vec<(usize, u8)>)) {
     let mut bench = Bench::new(known);
     let mut bytes = image.bytes.clone();
-    let (start, budget) = (Instant::now(), budget(4.0));
+    let (start, budget) = (Instant::now(), budget(3.0));
     // Every place once, in an order that visits all parts early.
     let step = (places.len() * 5 / 8) as u64 | 1;
     let count = places.len() as u64;
@@ -413,7 +413,7 @@ fn forged_records() {
 fn splices_and_edits() {
     let ((first, known), (second, _)) = (closed(8), closed(9));
     let mut bench = Bench::new(known);
-    let (start, budget) = (Instant::now(), budget(4.0));
+    let (start, budget) = (Instant::now(), budget(3.0));
     let mut dice = Dice::new(seed());
     let places = structure(&first);
     let mut nth = 0;

@@ -76,7 +76,7 @@ impl Subject {
         };
         let (read, clean) = self.read(&file, known);
         if way != Way::ReadOnly {
-            self.change(&file, known, (way, clean));
+            Self::change(&file, known, (way, clean));
             self.look(&file, known);
             if Self::told(file.close()).is_some() {
                 let again = options(Way::Untrusted).open(self.dir.file("hostile.pgs"));
@@ -110,7 +110,7 @@ impl Subject {
         }
     }
 
-    fn heaps(&self, file: &RegionFile) -> Vec<Heap> {
+    fn heaps(file: &RegionFile) -> Vec<Heap> {
         let stores = file.stores();
         // More stores than a case has blocks are only more of the same.
         stores.iter().take(20).filter_map(|name| Self::told(file.heap(name))).collect()
@@ -135,7 +135,7 @@ impl Subject {
         let odd = [0, 1, 1 << 24, 3 << 24, 4 << 24, 4096 << 24, 4099 << 24, u64::MAX, 1 << 63];
         let ids: Vec<BlockId> =
             roots.chain(odd.map(BlockId::from_bits)).chain(known.iter().copied()).collect();
-        for heap in self.heaps(file) {
+        for heap in Self::heaps(file) {
             for block in heap.blocks(&pin) {
                 read += usize::from(Self::told(block).is_some_and(|(_, bytes)| sum(bytes) < 256));
             }
@@ -159,18 +159,18 @@ impl Subject {
     }
 
     /// Changes of all kinds: what a pin shows stays, what was not named by a change stays.
-    fn change(&self, file: &RegionFile, known: &[BlockId], (way, clean): (Way, bool)) {
-        let Some(heap) = self.heaps(file).into_iter().next_back() else { return };
+    fn change(file: &RegionFile, known: &[BlockId], (way, clean): (Way, bool)) {
+        let Some(heap) = Self::heaps(file).into_iter().next_back() else { return };
         let pin = file.pin();
         let blocks: Vec<(BlockId, &[u8])> =
             heap.blocks(&pin).filter_map(|block| Self::told(block)).take(2000).collect();
         let copies: Vec<Vec<u8>> = blocks.iter().map(|(_, bytes)| bytes.to_vec()).collect();
         let same = || blocks.iter().zip(&copies).all(|((_, now), before)| now == before);
         let mut made = Vec::new();
-        self.fill(&heap, (60, &mut made));
+        Self::fill(&heap, (60, &mut made));
         assert!(same(), "{way:?}: live bytes were handed out");
         Self::told(file.commit());
-        self.fill(&heap, (30, &mut made));
+        Self::fill(&heap, (30, &mut made));
         assert!(same(), "{way:?}: live bytes were handed out after a commit");
         let ids: Vec<BlockId> = blocks.iter().map(|(id, _)| *id).collect();
         let named = |at: usize| at % 5 < 2;
@@ -193,9 +193,9 @@ impl Subject {
         drop(writer);
         assert!(same(), "{way:?}: pinned bytes were handed out");
         drop(pin);
-        self.fill(&heap, (60, &mut made));
+        Self::fill(&heap, (60, &mut made));
         Self::told(file.commit());
-        self.fill(&heap, (60, &mut made));
+        Self::fill(&heap, (60, &mut made));
         let pin = file.pin();
         let unchanged =
             |at: usize, id: BlockId| !named(at) && !known[..3.min(known.len())].contains(&id);
@@ -217,7 +217,7 @@ impl Subject {
         Self::told(writer.commit());
     }
 
-    fn fill(&self, heap: &Heap, (count, made): (usize, &mut Vec<BlockId>)) {
+    fn fill(heap: &Heap, (count, made): (usize, &mut Vec<BlockId>)) {
         let mut writer = heap.file().writer();
         for len in [10, 40, 120, 300, 5000].iter().cycle().take(count) {
             if let Some(id) = Self::told(heap.allocate_from(&mut writer, &vec![0xee; *len])) {
