@@ -385,7 +385,12 @@ fn forged_records() {
     };
     forge("all is free", &|image| image.bytes[bitmap..bitmap + len].fill(0xff));
     forge("nothing is free", &|image| image.bytes[bitmap..bitmap + len].fill(0));
-    for (byte, value) in (0..64).zip([0xff, 0x0f, 0xf0, 0x3c, 0xff].into_iter().cycle()) {
+    let heap = *image.regions().iter().find(|region| region.kind == HEAP).unwrap();
+    let inside = |block: &usize| heap.start < *block && *block < heap.start + heap.len;
+    let first = image.blocks().into_iter().filter(inside).min().unwrap();
+    let first = (first - heap.start) / 128;
+    for (byte, value) in (first..first + 64).zip([0xff, 0x0f, 0xf0, 0x3c, 0xff].into_iter().cycle())
+    {
         forge(&format!("byte {byte} of the bitmap is {value:#x}"), &|image| {
             image.bytes[bitmap + byte] = value;
         });

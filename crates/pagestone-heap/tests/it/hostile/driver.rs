@@ -219,7 +219,7 @@ impl Subject {
 
     fn fill(heap: &Heap, (count, made): (usize, &mut Vec<BlockId>)) {
         let mut writer = heap.file().writer();
-        for len in [10, 40, 120, 300, 5000].iter().cycle().take(count) {
+        for len in [90_000, 10, 40, 120, 300].iter().cycle().take(count) {
             if let Some(id) = Self::told(heap.allocate_from(&mut writer, &vec![0xee; *len])) {
                 made.push(id);
             }
