@@ -74,11 +74,23 @@ impl SysFile {
         };
         let file = open().map_err(|source| Error::io(action, path, source))?;
         let file = Self { file, path: path.to_path_buf(), locked_by: AtomicU32::new(0) };
-        if file.metadata()?.is_file() {
-            Ok(file)
-        } else {
-            Err(Error::refused(ErrorKind::Unsupported, path, "not a regular file"))
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(file),
+            Ok(_) => Err(Error::refused(ErrorKind::Unsupported, path, "not a regular file")),
+            Err(error) => {
+                if opening == Opening::Create {
+                    file.unmake();
+                }
+                Err(error)
+            }
         }
+    }
+
+    /// Takes the name of a file away that was just created and came to nothing.
+    pub(crate) fn unmake(&self) {
+        // The first error is the one to report; an empty file that stays is in the way of nothing
+        // but the same creation.
+        std::fs::remove_file(&self.path).ok();
     }
 
     pub(crate) fn path(&self) -> &Path {

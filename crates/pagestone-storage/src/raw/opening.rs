@@ -66,7 +66,11 @@ impl RawFile {
             }
         };
         let access = if opening == Opening::Read { Access::Read } else { Access::Write };
-        let len = file.len()?;
+        let len = file.len().inspect_err(|_| {
+            if opening == Opening::Create {
+                file.unmake();
+            }
+        })?;
         Ok(Self {
             base: NonNull::dangling(),
             shown: AtomicU64::new(0),
@@ -141,7 +145,12 @@ fn open_to_read(location: &Location) -> Result<(SysFile, Lock)> {
 fn open_to_write(location: &Location, opening: SysOpening) -> Result<(SysFile, Lock)> {
     let lock = WriterLock::take(location.path())?;
     let file = SysFile::open(location.path(), opening)?;
-    file.check_one_name()?;
-    lock::hold(&file, Hold::Exclusive)?;
+    let held = file.check_one_name().and_then(|()| lock::hold(&file, Hold::Exclusive));
+    if let Err(error) = held {
+        if opening == SysOpening::Create {
+            file.unmake();
+        }
+        return Err(error);
+    }
     Ok((file, Lock::Writer { _lock: lock }))
 }
