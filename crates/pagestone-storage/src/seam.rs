@@ -6,7 +6,7 @@
 //! has each of them recorded, and calls failed, as its [`Plan`] says.
 
 #[cfg(feature = "crash-sim")]
-pub use watching::{Event, Machine, Plan, Trace, mark, set_machine, watch};
+pub use watching::{Event, Machine, Plan, Trace, mark, set_machine, set_observer, watch};
 
 /// A system call that the seam can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,8 +74,15 @@ pub(crate) fn zeroed(_offset: u64, _len: u64) {}
 #[inline]
 pub(crate) fn synced() {}
 
+/// Announces that the file is mapped from this address on.
+#[cfg(not(feature = "crash-sim"))]
+#[inline]
+pub(crate) fn mapped(_base: usize) {}
+
 #[cfg(feature = "crash-sim")]
-pub(crate) use watching::{call, is_watched, length, machine, store, synced, written, zeroed};
+pub(crate) use watching::{
+    call, is_watched, length, machine, mapped, store, synced, written, zeroed,
+};
 
 #[cfg(feature = "crash-sim")]
 mod watching {
@@ -135,6 +142,8 @@ mod watching {
     pub enum Event {
         /// It made a system call, or was about to and was failed.
         Call(Call),
+        /// It mapped a raw file from this address on; later stores count from here.
+        Mapped(usize),
         /// It stored bytes at an address of a mapping.
         Store {
             /// The address of the first byte.
@@ -187,6 +196,7 @@ mod watching {
     thread_local! {
         static WATCH: RefCell<Option<(Plan, Trace)>> = const { RefCell::new(None) };
         static MACHINE: Cell<Option<Machine>> = const { Cell::new(None) };
+        static OBSERVER: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
     }
 
     /// Runs `work` on this thread under `plan` and returns its answer and what it did.
@@ -207,6 +217,21 @@ mod watching {
     /// What [`RawFile::identity`](crate::raw::RawFile::identity) says of memory stays as it is.
     pub fn set_machine(machine: Option<Machine>) {
         MACHINE.set(machine);
+    }
+
+    /// Has `observer` called before each store that this thread records; `None` ends that.
+    ///
+    /// It stands for a reader between two stores of the writer: it takes no lock that the writer
+    /// may hold. What it stores itself is recorded, but not observed.
+    pub fn set_observer(observer: Option<Box<dyn FnMut()>>) {
+        drop(OBSERVER.replace(observer));
+    }
+
+    fn observe() {
+        // Taken out meanwhile, so that it does not observe itself.
+        let Some(mut observer) = OBSERVER.take() else { return };
+        observer();
+        OBSERVER.with_borrow_mut(|place| *place = Some(observer));
     }
 
     pub(crate) fn machine() -> Option<Machine> {
@@ -248,6 +273,9 @@ mod watching {
     }
 
     pub(crate) fn store(at: usize, bytes: &[u8]) {
+        if is_watched() {
+            observe();
+        }
         push(|| Event::Store { at, bytes: bytes.to_vec() });
     }
 
@@ -265,5 +293,9 @@ mod watching {
 
     pub(crate) fn synced() {
         push(|| Event::Synced);
+    }
+
+    pub(crate) fn mapped(base: usize) {
+        push(|| Event::Mapped(base));
     }
 }

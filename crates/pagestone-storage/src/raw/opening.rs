@@ -15,6 +15,7 @@ use crate::{
     bytes::{Access, Range},
     error::{Cause, Error, ErrorKind, Result},
     lock::{self, Hold, ReaderLock, WriterLock},
+    seam,
     sys::{self, Opening as SysOpening, SysFile},
     trust::Location,
 };
@@ -108,6 +109,7 @@ impl RawFile {
         }
         (self.base, self.capacity) = (range.base(), range.capacity());
         self.range = Some(range);
+        seam::mapped(self.base.as_ptr() as usize);
         self.shown.store(expected, Ordering::Release);
         Ok(())
     }

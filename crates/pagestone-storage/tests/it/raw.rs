@@ -376,7 +376,7 @@ fn replay(image: &mut Vec<u8>, trace: &Trace, base: usize) {
             }
             Event::Length(len) => image.resize(size(*len), 0),
             Event::Zeroed { offset, len } => image[size(*offset)..size(offset + len)].fill(0),
-            Event::Call(_) | Event::Synced | Event::Mark(_) => {}
+            Event::Call(_) | Event::Mapped(_) | Event::Synced | Event::Mark(_) => {}
         }
     }
 }
