@@ -9,9 +9,12 @@
 pub mod child; // a test that runs again in a process of its own
 #[cfg(feature = "sim")]
 pub mod faults; // every system call of a scenario failed in turn
+#[cfg(feature = "sim")]
+pub mod images; // what a crash leaves of a file
 pub mod hprof; // small hand-made and big generated Java heap dumps
 pub mod layout; // a table of docs/format.md against a struct
 pub mod protocol; // a model of the commit protocol with crashes at every moment
+pub mod random; // choices by seed
 mod testdata; // where the recorded samples lie
 
 pub use crate::{

@@ -1,48 +1,6 @@
-//! The seeded source of every choice a history makes.
+//! Choices by seed, and the checksum of the model.
 
-/// Splitmix64: small, fast and the same on every machine.
-#[derive(Debug, Clone)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        let mut random = Self(seed ^ 0x5bd1_e995_9e37_79b9);
-        random.next();
-        random
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// A number in `0..bound`; 0 where the bound is 0.
-    pub(super) fn below(&mut self, bound: u32) -> u32 {
-        let wide = (self.next() >> 32) * u64::from(bound);
-        (wide >> 32) as u32
-    }
-
-    /// A number in `low..=high`.
-    pub(super) fn within(&mut self, low: u32, high: u32) -> u32 {
-        low + self.below(high - low + 1)
-    }
-
-    pub(super) fn chance(&mut self, percent: u32) -> bool {
-        self.below(100) < percent
-    }
-
-    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
-        let bound = u32::try_from(from.len()).unwrap_or(u32::MAX);
-        from.get(self.below(bound) as usize).copied()
-    }
-}
-
-/// A bijection of 64 bits without visible structure.
-pub(super) fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
+pub(super) use crate::random::{Random, mix};
 
 /// The model's checksum: never 0, so that 0 always means "no checksum".
 pub(super) fn checksum(words: &[u64]) -> u64 {
