@@ -147,8 +147,15 @@ impl Shared {
     /// Kept short: the fewer instructions a get has, the more of them wait for memory together.
     #[inline]
     pub(crate) fn find(&self, store: &Store, id: BlockId) -> Result<Found> {
-        let word = self.select(store.parts.quick(id.index()));
-        self.found(store, id, word)
+        let at = store.parts.quick(id.index());
+        loop {
+            let word = self.select(at);
+            let found = self.found(store, id, word);
+            // A discard may take the region of a word away that was loaded before.
+            if found.is_ok() || self.select(at) == word {
+                return found;
+            }
+        }
     }
 
     /// The block that a word of the id's slot names.

@@ -331,10 +331,14 @@ impl Engine<'_> {
         for number in 2..u32::try_from(self.state.numbers.next).unwrap_or(u32::MAX) {
             let Ok(at) = self.number_pair(number) else { continue };
             let newest = self.state.region(number).map(|region| region.range);
-            if let Some((_, range)) = Region::decode(self.committed(at))
+            if let Some((kind, range)) = Region::decode(self.committed(at))
                 && newest != Some(range)
                 && range.end() <= self.shared.raw.len()
             {
+                if kind == Kind::Oversize {
+                    // A discard brings its block back to readers before it brings the region.
+                    self.shared.units.set(range.start, range.end(), Some(kind));
+                }
                 ranges.push(range);
             }
         }

@@ -199,3 +199,26 @@ fn freed_regions_go_back() {
     let empty = taken();
     assert!(empty < full / 4, "{empty} of {full}");
 }
+
+#[test]
+fn a_get_beside_a_discard_sees_old_or_new() {
+    let file = in_memory();
+    let heap = file.heap("blocks").unwrap();
+    let id = heap.allocate_from(&mut file.writer(), &[1; 40]).unwrap();
+    file.commit().unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            for _ in 0..20_000 {
+                let pin = file.pin();
+                let bytes = heap.get(&pin, id).unwrap();
+                assert!(bytes == [1; 40] || bytes == [2; 50], "{bytes:?}");
+            }
+        });
+        while !reader.is_finished() {
+            let mut writer = file.writer();
+            heap.put(&mut writer, id, &[2; 50]).unwrap();
+            writer.discard().unwrap();
+        }
+        reader.join().unwrap();
+    });
+}
