@@ -1,4 +1,4 @@
-//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom | torture | fuzz`.
+//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom | torture | fuzz | crash`.
 //!
 //! Each task is one file; this one reads the command line and picks the task. A task answers
 //! whether the tree is fine, so that findings end with status 1 and broken tools with status 2.
@@ -17,6 +17,7 @@ mod bench; // benchmark suites: run in rounds, medians, table, JSON
 mod asan; // the storage tests under the address sanitizer
 mod torture; // children killed at random, as long as one likes
 mod loom; // every interleaving of the lock-free parts
+mod crash; // kills and power losses at every store
 mod workspace; // the files and manifests of the tree
 mod source; // one Rust file as code, comments and tokens
 
@@ -53,6 +54,21 @@ enum Command {
     Torture(LongArgs),
     /// Give a store bytes that somebody else made; with nightly and cargo-fuzz, guided.
     Fuzz(LongArgs),
+    /// Run the crash simulator of a layer for longer than the tests do, in release.
+    Crash(CrashArgs),
+}
+
+/// Which simulator, how long, and from which seed.
+#[derive(Debug, Args)]
+struct CrashArgs {
+    /// The layer to crash.
+    layer: crash::Layer,
+    /// How long each kind of run goes on.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// The seed of the first run; the seed of a violation, with `--seconds 1`, shows it again.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +145,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Loom => loom::run(&root),
         Command::Torture(args) => torture::kill(&root, &args),
         Command::Fuzz(args) => torture::fuzz(&root, &args),
+        Command::Crash(args) => crash::run(&root, &args),
     }
 }
 
@@ -144,5 +161,7 @@ mod tests {
         let bench = ["xtask", "bench", "heapdump", "--quick", "--json", "x"];
         assert!(Cli::try_parse_from(bench).is_ok());
         assert!(Cli::try_parse_from(["xtask", "bench", "unknown"]).is_err());
+        let crash = ["xtask", "crash", "heap", "--seconds", "5", "--seed", "7"];
+        assert!(Cli::try_parse_from(crash).is_ok());
     }
 }

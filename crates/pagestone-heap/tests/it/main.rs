@@ -15,3 +15,5 @@ mod threads; // readers beside the writer
 mod hostile; // bytes that somebody else made
 mod limits; // the smallest, the longest, the most, and too much
 mod refusals; // full disks, failed syncs, other processes
+mod crash; // kills and power losses at every store
+mod faults; // every system call failed in turn

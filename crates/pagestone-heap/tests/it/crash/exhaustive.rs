@@ -1,0 +1,198 @@
+//! Every short sequence of operations, crashed at every boundary of its last one.
+
+use std::rc::Rc;
+
+use pagestone_storage::seam::{Event, Machine, set_machine};
+use pagestone_testkit::{
+    images::{Device, Mix},
+    random::Random,
+};
+
+use super::{
+    Budget,
+    check::{Crash, Depth, Kind, Tally, check},
+    model::{Expected, Model, Step},
+    place::Place,
+    session::{Manner, Op, Session, Size, Steps, contents},
+};
+
+/// Blocks 0, 1 and 2 of the base are small, large and longer than a region shares.
+pub(crate) const ALL: [Op; 17] = [
+    Op::Allocate(0, Size::Small),
+    Op::Allocate(0, Size::Large),
+    Op::Allocate(0, Size::Over),
+    Op::Put(0, Size::Other),
+    Op::Put(0, Size::Over),
+    Op::Put(2, Size::Small),
+    Op::Private(1),
+    Op::Resize(1, Size::Small),
+    Op::Free(0),
+    Op::Free(2),
+    Op::Root(0),
+    Op::Heap(1),
+    Op::Allocate(1, Size::Small),
+    Op::Commit,
+    Op::Discard,
+    Op::Close,
+    Op::Drop,
+];
+
+/// What a longer sequence is made of.
+pub(crate) const FEW: [Op; 6] = [
+    Op::Put(0, Size::Over),
+    Op::Free(2),
+    Op::Allocate(0, Size::Small),
+    Op::Commit,
+    Op::Discard,
+    Op::Close,
+];
+
+/// Power losses of a point that are tried at random where there are too many for all.
+const PICKED: usize = 5;
+
+/// The sequences, in an order of their own for each seed.
+#[derive(Debug)]
+pub(crate) struct Sequences<'o> {
+    len: u32,
+    ops: &'o [Op],
+    seed: u64,
+    subsets: usize,
+    done: u64,
+    base: Option<(Vec<u8>, Step)>,
+    place: Place,
+}
+
+impl<'o> Sequences<'o> {
+    pub(crate) fn new(len: u32, ops: &'o [Op], budget: Budget) -> Self {
+        let (seed, subsets) = (budget.seed, budget.subsets());
+        Self { len, ops, seed, subsets, done: 0, base: None, place: Place::new() }
+    }
+
+    pub(crate) fn run_next(&mut self, tally: &mut Tally) {
+        let all = (self.ops.len() as u64).pow(self.len);
+        // A step that shares no factor with any count of sequences visits all of them.
+        let mut number = (self.seed + self.done).wrapping_mul(1_000_003) % all;
+        let round = self.done / all;
+        self.done += 1;
+        let mut ops = Vec::new();
+        for _ in 0..self.len {
+            let count = self.ops.len() as u64;
+            ops.push(self.ops[usize::try_from(number % count).unwrap()]);
+            number /= count;
+        }
+        tally.runs += 1;
+        if let Err(error) = self.run(&ops, round, tally) {
+            tally.violations.push(format!("{ops:?} round {round}: {error}"));
+        }
+    }
+
+    fn run(&mut self, ops: &[Op], round: u64, tally: &mut Tally) -> Result<(), String> {
+        let machine = Machine { boot: [1, 1], mount: 1 };
+        set_machine(Some(machine));
+        if self.base.is_none() {
+            self.base = Some(base(&mut self.place)?);
+        }
+        let (bytes, step) = self.base.clone().ok_or("no base")?;
+        let mut random = Random::new(self.seed ^ round << 32 ^ self.done);
+        self.place.install(&bytes);
+        let mut steps: Steps = vec![step];
+        let at = self.place.at();
+        let manner = Manner { reader: true, ..Manner::PLAIN };
+        let (ran, trace) = self.place.watched(|| {
+            let mut session = Session::open(at, manner, &mut steps)?;
+            ops.iter().try_for_each(|op| session.apply(*op, &mut steps))
+        });
+        ran?;
+        if !self.place.is_known() {
+            return Err("the file holds what no event told".to_owned());
+        }
+        let mut device = Device::of(bytes);
+        let mut last = 0;
+        for event in &trace.events {
+            device.apply(event);
+            match event {
+                Event::Mark(mark) => last = usize::try_from(*mark).unwrap(),
+                Event::Call(_) | Event::Mapped(_) => continue,
+                _ => {}
+            }
+            // What comes before the last operation was looked at in a shorter sequence.
+            if last + 1 < ops.len() {
+                continue;
+            }
+            tally.points += 1;
+            let expected = Expected::between(&steps, last);
+            self.crash(&device, (&expected, machine), (&mut random, tally))
+                .map_err(|error| format!("after step {last}, {event:.80?}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn crash(
+        &mut self,
+        device: &Device,
+        (expected, machine): (&Expected, Machine),
+        (random, tally): (&mut Random, &mut Tally),
+    ) -> Result<(), String> {
+        let mut one = |kind: Kind, image: &[u8], random: &mut Random| {
+            tally.images += 1;
+            let crash = Crash { kind, image, machine: kind.machine(machine) };
+            let depth = (Depth::random(random), random);
+            check(&mut self.place, &crash, expected, depth)
+                .map(drop)
+                .map_err(|error| format!("{kind:?}: {error}"))
+        };
+        one(Kind::Kill, device.cache(), random)?;
+        if let Some(all) =
+            device.all_survivors(self.subsets).filter(|_| device.unsynced_count() <= 8)
+        {
+            for image in all {
+                one(Kind::PowerLoss, &image, random)?;
+            }
+            return Ok(());
+        }
+        for _ in 0..PICKED {
+            let mix = random.pick(&Mix::ALL).unwrap_or(Mix::Any);
+            let image = device.survivors(mix, random);
+            let kind = if random.chance(15) { Kind::LostDevice } else { Kind::PowerLoss };
+            one(kind, &image, random).map_err(|error| format!("{mix:?}: {error}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A small file that was closed, and what it holds.
+pub(crate) fn base(place: &mut Place) -> Result<(Vec<u8>, Step), String> {
+    place.remove();
+    let file = Manner::PLAIN.options().create(place.at()).map_err(|error| error.to_string())?;
+    let generation = file.generation();
+    drop(file);
+    let empty = Step {
+        newest: vec![Rc::new(Model::default())],
+        committed: vec![(generation, Rc::new(Model::default()))],
+        torn: None,
+    };
+    let mut steps = vec![empty];
+    let mut session = Session::open(place.at(), Manner::PLAIN, &mut steps)?;
+    for op in [
+        Op::Heap(0),
+        Op::Allocate(0, Size::Small),
+        Op::Allocate(0, Size::Large),
+        Op::Allocate(0, Size::Over),
+        Op::Allocate(0, Size::Small),
+        Op::Root(0),
+        Op::Commit,
+        Op::Free(3),
+        Op::Put(0, Size::Other),
+        Op::Close,
+    ] {
+        session.apply(op, &mut steps)?;
+    }
+    let found = contents(session.file()?)?;
+    if found != session.newest().contents {
+        return Err("the base is not what it should be".to_owned());
+    }
+    drop(session);
+    place.look();
+    let step = steps.pop().ok_or("no step")?;
+    Ok((place.bytes().to_vec(), step))
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask crash`: the crash simulator of a layer, for as long as one likes.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+
+use crate::{CrashArgs, Outcome};
+
+/// A layer with a crash simulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layer {
+    Heap,
+}
+
+impl Layer {
+    fn package(self) -> &'static str {
+        match self {
+            Self::Heap => "pagestone-heap",
+        }
+    }
+}
+
+/// Runs each simulation of the layer's `tests/it` in release, and lets it print what it found.
+pub(crate) fn run(root: &Path, args: &CrashArgs) -> Result<Outcome> {
+    let status = Command::new("cargo")
+        .args(["test", "--release", "-p", args.layer.package(), "--test", "it", "crash::"])
+        .args(["--", "--nocapture"])
+        .env("PAGESTONE_CRASH_SECONDS", args.seconds.to_string())
+        .env("PAGESTONE_CRASH_SEED", args.seed.to_string())
+        .current_dir(root)
+        .status()
+        .context("cargo test of the crash simulator")?;
+    Ok(if status.success() { Outcome::Fine } else { Outcome::Findings })
+}
