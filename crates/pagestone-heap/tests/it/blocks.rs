@@ -222,3 +222,23 @@ fn a_get_beside_a_discard_sees_old_or_new() {
         reader.join().unwrap();
     });
 }
+
+#[test]
+fn a_pin_holds_what_a_discard_undoes_beside_space_that_waits() {
+    let file = in_memory();
+    let heap = file.heap("blocks").unwrap();
+    file.commit().unwrap();
+    let mut writer = file.writer();
+    let ids: Vec<_> =
+        (0..4).map(|at| heap.allocate_from(&mut writer, &bytes(at, 40)).unwrap()).collect();
+    let pin = file.pin();
+    let held: Vec<_> = ids.iter().map(|id| heap.get(&pin, *id).unwrap()).collect();
+    heap.free(&mut writer, ids[1]).unwrap();
+    writer.discard().unwrap();
+    for _ in 0..40_000 {
+        heap.allocate_from(&mut writer, &[0xee; 40]).unwrap();
+    }
+    for (at, held) in (0..).zip(held) {
+        assert_eq!(held, bytes(at, 40));
+    }
+}
