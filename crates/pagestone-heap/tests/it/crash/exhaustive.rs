@@ -50,6 +50,9 @@ pub(crate) const FEW: [Op; 6] = [
 /// Power losses of a point that are tried at random where there are too many for all.
 const PICKED: usize = 5;
 
+/// Who makes the base, and opens it.
+const MACHINE: Machine = Machine { boot: [1, 1], mount: 1 };
+
 /// The sequences, in an order of their own for each seed.
 #[derive(Debug)]
 pub(crate) struct Sequences<'o> {
@@ -87,14 +90,14 @@ impl<'o> Sequences<'o> {
     }
 
     fn run(&mut self, ops: &[Op], round: u64, tally: &mut Tally) -> Result<(), String> {
-        let machine = Machine { boot: [1, 1], mount: 1 };
-        set_machine(Some(machine));
+        let machine = MACHINE;
         if self.base.is_none() {
             self.base = Some(base(&mut self.place)?);
         }
         let (bytes, step) = self.base.clone().ok_or("no base")?;
         let mut random = Random::new(self.seed ^ round << 32 ^ self.done);
         self.place.install(&bytes);
+        set_machine(Some(machine));
         let mut steps: Steps = vec![step];
         let at = self.place.at();
         let manner = Manner { reader: true, ..Manner::PLAIN };
@@ -163,6 +166,7 @@ impl<'o> Sequences<'o> {
 /// A small file that was closed, and what it holds.
 pub(crate) fn base(place: &mut Place) -> Result<(Vec<u8>, Step), String> {
     place.remove();
+    set_machine(Some(MACHINE));
     let file = Manner::PLAIN.options().create(place.at()).map_err(|error| error.to_string())?;
     let generation = file.generation();
     drop(file);

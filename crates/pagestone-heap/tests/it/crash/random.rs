@@ -64,7 +64,8 @@ pub(crate) fn before_sweep() -> Base {
 
 fn run_in(place: Place, base: &Base, (seed, tally): (u64, &mut Tally)) {
     tally.runs += 1;
-    let machine = Machine { boot: [seed | 1 << 40, 7], mount: 1 };
+    // Boots of one run are no boots of another, nor of what made the base.
+    let machine = Machine { boot: [1 << 60 | seed << 8, 7], mount: 1 };
     let mut run = Run {
         place,
         random: Random::new(seed),
@@ -103,6 +104,9 @@ const BEFORE_COMMIT: [Op; 5] = [
     Op::Allocate(0, Size::Large),
 ];
 
+/// How the words of a superblock are torn.
+const TORN: [Mix; 3] = [Mix::AllButFew, Mix::AllOrNothing, Mix::MostlyOld];
+
 /// A moment of a trace: after so many events, and after so many words of the next one.
 type Point = (usize, Option<usize>);
 
@@ -120,6 +124,9 @@ impl Run {
         let (ran, trace) = self.place.watched(|| {
             let mut session = Session::open(at, manner, &mut steps)?;
             for left in (0..count).rev() {
+                if !torn_commit && random.chance(8) {
+                    session.apply_pinned(random, &mut steps)?;
+                }
                 let op = match torn_commit {
                     true if left == 0 => Op::Commit,
                     true => random.pick(&BEFORE_COMMIT).unwrap_or(Op::Commit),
@@ -193,7 +200,10 @@ impl Run {
         if self.torn_commits {
             // Before the last sync, where the superblock is stored.
             let last = events.iter().rposition(|event| *event == Event::Synced).unwrap_or(0);
-            let back = |random: &mut Random| last.saturating_sub(random.below(40) as usize);
+            let back = |random: &mut Random| {
+                let most = if random.chance(70) { 2 } else { 70 };
+                last.saturating_sub(random.below(most) as usize)
+            };
             return (0..=LOOKS).map(|_| (back(&mut self.random), None)).collect();
         }
         let mut points = Vec::new();
@@ -229,7 +239,8 @@ impl Run {
         tally.points += 1;
         tally.images += 1;
         let kind = if self.torn_commits { Kind::PowerLoss } else { Kind::random(&mut self.random) };
-        let mix = self.random.pick(&Mix::ALL).unwrap_or(Mix::Any);
+        let mixes = if self.torn_commits { &TORN[..] } else { &Mix::ALL[..] };
+        let mix = self.random.pick(mixes).unwrap_or(Mix::Any);
         let image = match kind {
             Kind::Kill => device.cache().to_vec(),
             _ => device.survivors(mix, &mut self.random),

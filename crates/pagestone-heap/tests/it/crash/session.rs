@@ -1,6 +1,6 @@
 //! One open file, changed by one operation at a time, with the state that each leaves.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use pagestone_heap::{
     BlockId, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile, Stats, Verify,
@@ -208,6 +208,31 @@ impl Session {
             torn,
         });
         seam::mark(steps.len() as u64 - 1);
+        Ok(())
+    }
+
+    /// Does operations while a pin holds all blocks, which stay as they are.
+    pub(crate) fn apply_pinned(&mut self, random: &mut Random, steps: &mut Steps) -> Done {
+        let file = self.file()?.clone();
+        let pin = file.pin();
+        let mut held = Vec::new();
+        for (name, blocks) in &self.newest.contents.heaps {
+            let heap = file.heap(name).map_err(|error| text(&error))?;
+            for (id, block) in blocks {
+                let bytes = heap.get(&pin, *id).map_err(|error| text(&error))?;
+                held.push((*id, bytes, Arc::clone(&block.bytes)));
+            }
+        }
+        for _ in 0..6 {
+            let op = Op::random(random, self.live());
+            if op.is_alone() {
+                continue;
+            }
+            self.apply(op, steps)?;
+            if let Some((id, ..)) = held.iter().find(|(_, now, then)| **now != **then) {
+                return Err(format!("{op:?} changed bytes of {id:?} that a pin holds"));
+            }
+        }
         Ok(())
     }
 
