@@ -340,6 +340,7 @@ impl Engine<'_> {
         self.shared.units.set(UNIT, 2 * UNIT, Some(Kind::Directory));
         self.state.enter(0, head);
         self.state.numbers.next = 2;
+        self.state.opened = true;
         self.state.lazy = crate::snapshot::Lazy::rebuilt();
         let system = Arc::new(Store::new(SYSTEM, 1, true));
         *self.shared.stores_mut() = vec![Some(system)];

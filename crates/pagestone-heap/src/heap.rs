@@ -20,7 +20,7 @@ use crate::{
     region::lifecycle::{self, Keeper},
     shared::{Found, Shared},
     store::Store,
-    word::TOMBSTONE,
+    word::{TOMBSTONE, Word},
     writer::Writer,
 };
 
@@ -96,10 +96,16 @@ impl Heap {
         ids: &[BlockId],
         mut each: impl FnMut(usize, Result<&'p [u8]>),
     ) {
+        let mut words = [Word::EMPTY; BATCH];
         for (batch, ids) in ids.chunks(BATCH).enumerate() {
-            self.fetch(ids);
-            for (place, id) in ids.iter().enumerate() {
-                let bytes = self.find(pin, *id).map(|found| {
+            self.fetch(ids, &mut words);
+            for (place, (id, word)) in ids.iter().zip(words).enumerate() {
+                // A word that changed meanwhile is looked for again.
+                let found = match self.found(pin, *id, word) {
+                    Ok(found) => Ok(found),
+                    Err(_) => self.find(pin, *id),
+                };
+                let bytes = found.map(|found| {
                     let keeper = Keeper::pin(pin.place());
                     lifecycle::published(&pin.shared().raw, keeper, (found.at, found.len))
                 });
@@ -108,14 +114,25 @@ impl Heap {
         }
     }
 
-    /// Asks the processor for slots, then for the blocks that they name.
-    fn fetch(&self, ids: &[BlockId]) {
+    #[inline]
+    fn found(&self, pin: &Pin<'_>, id: BlockId, word: Word) -> Result<Found> {
+        if std::ptr::eq(pin.shared(), self.shared()) {
+            return self.shared().found(&self.store, id, word);
+        }
+        self.find(pin, id)
+    }
+
+    /// Asks the processor for slots, then for the blocks that they name; leaves the words of the
+    /// slots in `words`.
+    #[inline]
+    fn fetch(&self, ids: &[BlockId], words: &mut [Word; BATCH]) {
         let (shared, parts) = (self.shared(), &self.store.parts);
         for id in ids {
             shared.raw.prefetch(parts.quick(id.index()));
         }
-        for id in ids {
-            let at = shared.select(parts.quick(id.index())).body() * GRAIN;
+        for (id, word) in ids.iter().zip(words) {
+            *word = shared.select(parts.quick(id.index()));
+            let at = word.body() * GRAIN;
             shared.raw.prefetch(at);
             // The first bytes behind the header lie in the next line for every other block.
             shared.raw.prefetch(at + BLOCK_HEADER + 8);
@@ -271,7 +288,7 @@ impl Heap {
         writer.check(self.shared())?;
         let mut engine = writer.engine();
         for ids in ids.chunks(BATCH) {
-            self.fetch(ids);
+            self.fetch(ids, &mut [Word::EMPTY; BATCH]);
             for id in ids {
                 engine.free(&self.store, *id)?;
             }

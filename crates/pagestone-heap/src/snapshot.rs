@@ -109,7 +109,9 @@ impl Engine<'_> {
         if self.state.lazy.is_expected() {
             tracing::warn!(path = %self.shared.path().display(), "free space record is damaged");
         }
-        self.rebuild(crate::engine::Found::Unclean)?;
+        if let Err(error) = self.rebuild(crate::engine::Found::Unclean) {
+            return Err(self.poison("search for free space", error));
+        }
         self.state.lazy.listed = true;
         Ok(())
     }

@@ -11,6 +11,8 @@ use crate::{
 pub(crate) struct State {
     /// G, the committed generation.
     pub(crate) generation: u64,
+    /// Whether the file's open is over.
+    pub(crate) opened: bool,
     /// Whether the clean mark is gone from the device.
     pub(crate) touched: bool,
     /// Whether anything was changed since the last commit.

@@ -26,7 +26,10 @@ impl Engine<'_> {
         let adopted = self.adopted_ranges();
         self.scrub();
         let held = self.shared.pins.stamp();
-        self.rebuild(Found::Discarded { adopted })?;
+        if let Err(error) = self.rebuild(Found::Discarded { adopted }) {
+            // What is known of the file is incomplete; the mark lets the next open go on.
+            return Err(self.poison("discard", error));
+        }
         self.set_word(owner::DISCARDING, 0);
         tracing::info!(epoch, held, "discarded");
         self.state.changed = false;

@@ -127,6 +127,7 @@ impl Engine<'_> {
         }
         self.set_word(owner::DISCARDING, 0);
         self.own(&identity);
+        self.state.opened = true;
         tracing::info!(generation = found.generation, clean, undo, "opened");
         Ok(())
     }

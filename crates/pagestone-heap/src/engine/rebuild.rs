@@ -17,8 +17,35 @@ use crate::{
     space::{Run, Space},
     store::{Indices, SYSTEM, Store},
     units::Kind,
-    word::{OVERSIZE, TOMBSTONE, View},
+    word::{OVERSIZE, Pair, TOMBSTONE, View, Word},
 };
+
+/// A part of a table, read at once: cheaper than a page fault for each of its pages.
+struct Table(Vec<u8>);
+
+impl Table {
+    fn read(engine: &Engine<'_>, (at, len): (u64, u64)) -> Result<Self> {
+        // A part lies in the file, so the length is bounded by it.
+        let mut bytes = vec![0; usize::try_from(len)?];
+        let raw = &engine.shared.raw;
+        if engine.state.opened {
+            raw.read_at(at, &mut bytes);
+        } else {
+            // What the device cannot read is an error here, and a signal through the mapping.
+            raw.pread(at, &mut bytes)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    fn pair(&self, offset: u64) -> Pair {
+        let word = |at: u64| {
+            let from = usize::try_from(at).unwrap_or(usize::MAX);
+            let bytes = self.0.get(from..).and_then(|rest| rest.first_chunk());
+            Word(bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+        };
+        Pair([word(offset), word(offset + 8)])
+    }
+}
 
 /// After what the state is rebuilt.
 #[derive(Debug)]
@@ -91,14 +118,17 @@ impl Engine<'_> {
 
     fn scan_directory_part(&mut self, part: usize, view: View) -> Result<()> {
         let first = first_of(part) / 2;
+        let base = self.shared.directory.quick(first_of(part));
+        let table = Table::read(self, (base, part_len(part)))?;
         for number in first + HIDDEN / 2..first + part_len(part) / PAIR / 2 {
-            let Some(at) = self.shared.directory.pair(2 * number) else { continue };
-            let pair = self.shared.pair(at);
-            let word = pair.word(self.shared.tag(), view);
-            let number = u32::try_from(number)?;
+            let offset = (number - first) * 2 * PAIR;
+            let pair = table.pair(offset);
             if pair.0.iter().all(|word| word.is_empty()) {
                 continue;
             }
+            let at = base + offset;
+            let word = pair.word(self.shared.tag(), view);
+            let number = u32::try_from(number)?;
             let numbers = &mut self.state.numbers;
             numbers.vacant.extend(numbers.next..u64::from(number));
             numbers.next = u64::from(number) + 1;
@@ -227,9 +257,12 @@ impl Engine<'_> {
             if !system.parts.has(part) {
                 continue;
             }
-            for index in first_of(part) + HIDDEN..first_of(part) + part_len(part) / PAIR {
-                let Some(at) = system.parts.pair(index) else { continue };
-                let word = self.shared.pair(at).word(self.shared.tag(), view);
+            let first = first_of(part);
+            let base = system.parts.quick(first);
+            let table = Table::read(self, (base, part_len(part)))?;
+            for index in first + HIDDEN..first + part_len(part) / PAIR {
+                let at = base + (index - first) * PAIR;
+                let word = table.pair(at - base).word(self.shared.tag(), view);
                 if word.is_empty() || word.class() == TOMBSTONE {
                     continue;
                 }
@@ -389,7 +422,7 @@ impl Engine<'_> {
     fn mark_newest(
         &mut self,
         (index, at): (u64, u64),
-        word: crate::word::Word,
+        word: Word,
         named: &mut BTreeSet<u64>,
     ) -> Result<()> {
         let Some((start, _)) = self.shared.place(word) else {
@@ -411,7 +444,7 @@ impl Engine<'_> {
     fn mark_committed(
         &mut self,
         (index, at): (u64, u64),
-        word: crate::word::Word,
+        word: Word,
         named: &BTreeSet<u64>,
     ) -> Result<()> {
         if word.is_empty() || word.class() == TOMBSTONE || word.class() == OVERSIZE {

@@ -31,7 +31,7 @@ impl Bits {
         let words = usize::try_from(grains.div_ceil(64)).unwrap_or(usize::MAX);
         if self.0.len() < words {
             // Zeroed by the allocator, so that only the parts in use take memory and time.
-            let mut longer = vec![0; words.max(2 * self.0.len())];
+            let mut longer = vec![0; words.saturating_mul(2)];
             longer[..self.0.len()].copy_from_slice(&self.0);
             self.0 = longer;
         }
