@@ -4,8 +4,8 @@
 //! published crate. It is not a model of how the other crates work: what it says a file holds is
 //! worked out here a second time, so that a mistake in one place shows against the other.
 
-#![forbid(unsafe_code)]
-
+#[cfg(all(feature = "sim", target_os = "linux", target_arch = "x86_64"))]
+pub mod audit; // every store to a mapping, seen by page protection
 pub mod child; // a test that runs again in a process of its own
 #[cfg(feature = "sim")]
 pub mod faults; // every system call of a scenario failed in turn

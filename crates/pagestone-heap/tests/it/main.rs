@@ -15,5 +15,7 @@ mod threads; // readers beside the writer
 mod hostile; // bytes that somebody else made
 mod limits; // the smallest, the longest, the most, and too much
 mod refusals; // full disks, failed syncs, other processes
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod audit; // every store, by page protection
 mod crash; // kills and power losses at every store
 mod faults; // every system call failed in turn
