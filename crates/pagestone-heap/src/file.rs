@@ -16,7 +16,7 @@ use crate::{
     header,
     heap::Heap,
     id::BlockId,
-    layout::{UNIT, VERSION, owner},
+    layout::{MAGIC, SUPERBLOCK_SIZE, SUPERBLOCKS, UNIT, VERSION, owner},
     names::{self, NAME_LEN_MAX, Named},
     options::FileOptions,
     pin::Pin,
@@ -147,7 +147,29 @@ impl RegionFile {
         Ok(Self { shared })
     }
 
-    /// Empties a scratch file: its superblocks first.
+    /// Creates the file again whose creator was killed before it had a superblock; answers `error`
+    /// where that is not so.
+    pub(crate) fn create_anew_at(
+        location: &Location,
+        (options, error): (&FileOptions, Error),
+    ) -> Result<Self> {
+        let mut raw = RawFile::open(location, Opening::Write, options.reserve)?;
+        // What a creation leaves: at most two units, in which no store can be, and nothing before
+        // the superblock of generation 1, whose words may be there in part.
+        let mut head = vec![0; usize::try_from(raw.len().min(owner::CLEAN))?];
+        raw.pread(0, &mut head)?;
+        let (before, slot) = head.split_at(head.len().min(usize::try_from(SUPERBLOCKS[1])?));
+        let (slot, behind) = slot.split_at(slot.len().min(SUPERBLOCK_SIZE));
+        let zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        let begun = slot.starts_with(&MAGIC) || zero(slot.get(..8).unwrap_or(slot));
+        if 2 * UNIT < raw.len() || !begun || !zero(before) || !zero(behind) {
+            return Err(error);
+        }
+        map(&mut raw)?;
+        Self::empty_again(raw, options)
+    }
+
+    /// Empties a file: its superblocks first.
     fn empty_again(raw: RawFile, options: &FileOptions) -> Result<Self> {
         raw.cut(0)?;
         raw.sync()?;

@@ -162,7 +162,8 @@ impl FileOptions {
         RegionFile::open_at(&location.into(), self)
     }
 
-    /// Opens a file, or creates it where there is none.
+    /// Opens a file, or creates it where there is none, or only the beginning of one whose creator
+    /// was killed.
     ///
     /// # Errors
     ///
@@ -171,6 +172,9 @@ impl FileOptions {
         let location = location.into();
         match self.open(location.clone()) {
             Err(error) if error.kind() == ErrorKind::NotFound => self.create(location),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated) => {
+                RegionFile::create_anew_at(&location, (self, error))
+            }
             other => other,
         }
     }

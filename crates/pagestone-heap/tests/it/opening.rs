@@ -257,3 +257,38 @@ fn free_space_is_counted_before_it_is_listed() {
     let taken: u64 = reader.region_lens.iter().sum();
     assert_eq!(taken + reader.free_ranges + (64 << 10), reader.file_len);
 }
+
+#[test]
+fn a_creation_that_was_killed_is_made_again() {
+    let scene = Scene::new();
+    drop(scene.create());
+    let whole = std::fs::read(scene.path("file.pgs")).unwrap();
+    for words in [0, 1, 5, 63] {
+        let mut bytes = vec![0; whole.len()];
+        let kept = 4096..4096 + 8 * words;
+        bytes[kept.clone()].copy_from_slice(&whole[kept]);
+        for len in [bytes.len(), 8192, 4096, 0] {
+            std::fs::write(scene.path("begun.pgs"), &bytes[..len]).unwrap();
+            let refused = options().open(scene.at("begun.pgs")).unwrap_err().kind();
+            assert!(matches!(refused, ErrorKind::Corrupt | ErrorKind::Truncated), "{refused:?}");
+            let file = options().open_or_create(scene.at("begun.pgs")).unwrap();
+            file.heap("blocks").unwrap();
+            file.close().unwrap();
+            options().open(scene.at("begun.pgs")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_file_of_somebody_else_is_not_made_anew() {
+    let scene = Scene::new();
+    let files = [(100_000, 0, 1), (100_000, 4096, b'X'), (100_000, 5000, 1), (200_000, 0, 0)];
+    for (len, at, byte) in files {
+        let mut bytes = vec![0; len];
+        bytes[at] = byte;
+        std::fs::write(scene.path("other"), &bytes).unwrap();
+        let refused = options().open_or_create(scene.at("other")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+        assert_eq!(std::fs::read(scene.path("other")).unwrap(), bytes);
+    }
+}
