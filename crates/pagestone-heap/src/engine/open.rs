@@ -9,7 +9,7 @@ use crate::{
     error::{Cause, Error, ErrorKind, Result},
     header::{self, Committed},
     layout::{SUPERBLOCKS, UNIT, owner},
-    options::Unclean,
+    options::{Durability, Unclean},
     word::View,
 };
 
@@ -127,6 +127,11 @@ impl Engine<'_> {
         }
         self.set_word(owner::DISCARDING, 0);
         self.own(&identity);
+        if !clean && self.shared.options.durability == Durability::Scratch {
+            // The first change syncs no clean mark any more, so the scratch mark goes now.
+            self.set_word(owner::SCRATCH, 1);
+            self.sync("sync of the scratch mark")?;
+        }
         self.state.opened = true;
         tracing::info!(generation = found.generation, clean, undo, "opened");
         Ok(())

@@ -292,3 +292,17 @@ fn the_file_of_somebody_else_is_not_made_anew() {
         assert_eq!(std::fs::read(scene.path("other")).unwrap(), bytes);
     }
 }
+
+#[test]
+fn an_unclean_file_opened_for_scratch_is_scratch() {
+    let scene = Scene::new();
+    let file = scene.create();
+    file.heap("blocks").unwrap().allocate_from(&mut file.writer(), b"kept").unwrap();
+    file.commit().unwrap();
+    drop(file);
+    let scratch = options().durability(Durability::Scratch);
+    let file = scratch.open(scene.at("file.pgs")).unwrap();
+    file.heap("blocks").unwrap().allocate_from(&mut file.writer(), b"scratch").unwrap();
+    drop(file);
+    assert_eq!(options().open(scene.at("file.pgs")).unwrap_err().kind(), ErrorKind::Unclean);
+}
