@@ -117,8 +117,12 @@ impl Engine<'_> {
             return false;
         }
         let oldest = self.shared.pins.oldest();
+        let held = match self.state.retired.next_epoch(oldest) {
+            Some(_) => self.oldest_hold(self.state.generation),
+            None => 0,
+        };
         let mut freed = Vec::new();
-        self.state.retired.reclaim(oldest, |waste| freed.push(waste));
+        self.state.retired.reclaim((oldest, held), |waste| freed.push(waste));
         for waste in &freed {
             match *waste {
                 Waste::Run(run) => self.free_run(run),
@@ -126,6 +130,21 @@ impl Engine<'_> {
             }
         }
         !freed.is_empty()
+    }
+
+    /// The oldest generation below `generation` that a reader in another process holds; all ones
+    /// where there is none.
+    ///
+    /// Asked after the commit of an epoch it decides about all that the epoch retired: a reader
+    /// that comes later sees that the epoch is committed, and looks at nothing of before.
+    pub(crate) fn oldest_hold(&self, generation: u64) -> u64 {
+        match self.shared.raw.oldest_hold(generation) {
+            Ok(held) => held.unwrap_or(u64::MAX),
+            Err(error) => {
+                tracing::warn!(%error, "as if a reader held all generations");
+                0
+            }
+        }
     }
 
     fn free_run(&mut self, run: Run) {

@@ -13,12 +13,13 @@ use pagestone_storage::{
 use crate::{
     engine::{Bytes, Engine, Written, open as opening},
     error::{Error, ErrorKind, Result},
+    follow::Follower,
     header,
     heap::Heap,
     id::BlockId,
     layout::{MAGIC, SUPERBLOCK_SIZE, SUPERBLOCKS, UNIT, VERSION, owner},
     names::{self, NAME_LEN_MAX, Named},
-    options::FileOptions,
+    options::{Durability, FileOptions},
     pin::Pin,
     ranges::Range,
     region::Region,
@@ -27,7 +28,6 @@ use crate::{
     store::{SYSTEM, Store},
     units::Kind,
     verify::{Report, Verify},
-    word::View,
     writer::Writer,
 };
 
@@ -88,7 +88,9 @@ impl RegionFile {
 
     pub(crate) fn create_at(location: &Location, options: &FileOptions) -> Result<Self> {
         let mut raw = RawFile::open(location, Opening::Create, options.reserve)?;
-        let made = Self::make(&mut raw).and_then(|()| Self::fresh(raw, options));
+        let made = keep_readers_out(&raw, options)
+            .and_then(|()| Self::make(&mut raw))
+            .and_then(|()| Self::fresh(raw, options));
         if made.is_err() {
             // A file without a superblock is nobody's.
             std::fs::remove_file(location.path()).ok();
@@ -110,7 +112,7 @@ impl RegionFile {
     /// Writes generation 1: no regions but the directory.
     fn fresh(raw: RawFile, options: &FileOptions) -> Result<Self> {
         let uuid = random_bytes();
-        let shared = Arc::new(Shared::new(raw, options.clone(), (uuid, View::Newest)));
+        let shared = Arc::new(Shared::new(raw, options.clone(), (uuid, None)));
         let file = Self { shared };
         let mut state = file.shared.lock();
         let mut engine = Engine { shared: &file.shared, state: &mut state };
@@ -123,6 +125,7 @@ impl RegionFile {
         let span = tracing::info_span!("open", path = %location.path().display());
         let _span = span.entered();
         let mut raw = RawFile::open(location, Opening::Write, options.reserve)?;
+        keep_readers_out(&raw, options)?;
         let identity = raw.identity()?;
         let before = opening::Owner::read(&raw, &identity).map_err(|error| {
             // A file too short for its owner page has no superblock either.
@@ -140,7 +143,7 @@ impl RegionFile {
         map(&mut raw)?;
         let mut options = options.clone();
         options.region_size = found.region_size;
-        let shared = Arc::new(Shared::new(raw, options, (found.uuid, View::Newest)));
+        let shared = Arc::new(Shared::new(raw, options, (found.uuid, None)));
         let mut state = shared.lock();
         Engine { shared: &shared, state: &mut state }.open(&found, (before, identity))?;
         drop(state);
@@ -171,14 +174,19 @@ impl RegionFile {
 
     /// Empties a file: its superblocks first.
     fn empty_again(raw: RawFile, options: &FileOptions) -> Result<Self> {
+        raw.keep_readers_out()?;
         raw.cut(0)?;
         raw.sync()?;
         raw.grow(2 * UNIT)?;
-        Self::fresh(raw, options)
+        let file = Self::fresh(raw, options)?;
+        if options.durability != Durability::Scratch {
+            file.shared.raw.let_readers_in();
+        }
+        Ok(file)
     }
 
     pub(crate) fn open_read_only_at(location: &Location, options: &FileOptions) -> Result<Self> {
-        let mut raw = RawFile::open(location, Opening::Read, 0)?;
+        let mut raw = RawFile::open(location, Opening::Read, options.reserve)?;
         let identity = raw.identity()?;
         let before = opening::Owner::read(&raw, &identity)
             .map_err(|error| header::cached_superblock(&raw).err().unwrap_or(error))?;
@@ -187,11 +195,39 @@ impl RegionFile {
         map(&mut raw)?;
         let mut options = options.clone();
         options.region_size = found.region_size;
-        let shared = Arc::new(Shared::new(raw, options, (found.uuid, View::Committed)));
+        let follower = Follower::new(identity);
+        let shared = Arc::new(Shared::new(raw, options, (found.uuid, Some(follower))));
         let mut state = shared.lock();
         Engine { shared: &shared, state: &mut state }.open_read_only(&found)?;
         drop(state);
-        Ok(Self { shared })
+        let file = Self { shared };
+        file.refresh()?;
+        Ok(file)
+    }
+
+    /// Makes what other processes committed known: longer tables, regions, stores and roots.
+    /// Returns the generation of the last commit.
+    ///
+    /// Reads do this by themselves where they need it; here its cost is paid, and its errors are
+    /// seen. In the process that writes it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, `Truncated` and `UnknownVersion` for what the bytes are; `OutOfSpace` when the
+    /// file has grown beyond [`reserve`](FileOptions::reserve); `Io`.
+    pub fn refresh(&self) -> Result<u64> {
+        self.shared.follow_names();
+        match self.shared.trouble() {
+            None => Ok(self.generation()),
+            Some(trouble) => Err(trouble),
+        }
+    }
+
+    /// The generation of the last commit at this moment, in whatever process. Two equal answers
+    /// say that all reads between them saw one state.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.shared.sequence()
     }
 
     /// Returns the heap of this name, which is made where there is none.
@@ -223,6 +259,7 @@ impl RegionFile {
     }
 
     pub(crate) fn known_heap(&self, name: &str) -> Option<Heap> {
+        self.shared.follow_names();
         let number = match self.shared.names().stores.get(name)? {
             (Named::Store { number, .. }, _) => *number,
             (Named::Root(_), _) => return None,
@@ -233,18 +270,22 @@ impl RegionFile {
     /// The names of all stores, in order.
     #[must_use]
     pub fn stores(&self) -> Vec<String> {
+        self.shared.follow_names();
         self.shared.names().stores.keys().cloned().collect()
     }
 
-    /// Returns the id under a root's name: the newest one set, committed or not.
+    /// Returns the id under a root's name: in the process that writes the newest one set,
+    /// committed or not, in others the committed one.
     #[must_use]
     pub fn root(&self, name: &str) -> Option<BlockId> {
+        self.shared.follow_names();
         self.shared.names().roots.get(name).map(|(bits, _)| BlockId::from_bits(*bits))
     }
 
     /// All roots, in the order of their names.
     #[must_use]
     pub fn roots(&self) -> Vec<(String, BlockId)> {
+        self.shared.follow_names();
         let names = self.shared.names();
         let roots = names.roots.iter();
         roots.map(|(name, (bits, _))| (name.clone(), BlockId::from_bits(*bits))).collect()
@@ -296,7 +337,7 @@ impl RegionFile {
         Engine { shared: &self.shared, state: &mut state }.close()
     }
 
-    /// The generation of the last commit; it counts from 1.
+    /// The generation of the last commit that this process knows; it counts from 1.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shared.generation()
@@ -337,6 +378,7 @@ impl RegionFile {
     /// Counts what there is; waits for the writer.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let _pin = self.shared.follower.is_some().then(|| self.pin());
         let mut state = self.shared.lock();
         Stats::of(&Engine { shared: &self.shared, state: &mut state })
     }
@@ -347,11 +389,20 @@ impl RegionFile {
     ///
     /// # Errors
     ///
-    /// `Cancelled` when the hook says so; `Io` where pages cannot be read. What is wrong with the
-    /// bytes is in the report.
+    /// `Cancelled` when the hook says so; `Io` where pages cannot be read; `Locked` for a file
+    /// opened for reading that seems damaged and was committed to meanwhile. What is wrong with
+    /// the bytes is in the report.
     pub fn verify(&self, verify: Verify<'_>) -> Result<Report> {
+        self.refresh()?;
+        let _pin = self.shared.follower.is_some().then(|| self.pin());
+        let before = self.sequence();
         let mut state = self.shared.lock();
-        verify.run(&mut Engine { shared: &self.shared, state: &mut state })
+        let report = verify.run(&mut Engine { shared: &self.shared, state: &mut state })?;
+        if report.is_clean() || self.sequence() == before {
+            return Ok(report);
+        }
+        let what = "a writer committed meanwhile; have it verify the file";
+        Err(Error::refused(ErrorKind::Locked, self.path(), what))
     }
 }
 
@@ -429,6 +480,14 @@ impl Engine<'_> {
         self.state.indices(number);
         Ok(store)
     }
+}
+
+/// Scratch content is used again at once, whoever looks: no other process may.
+fn keep_readers_out(raw: &RawFile, options: &FileOptions) -> Result<()> {
+    if options.durability == Durability::Scratch {
+        raw.keep_readers_out()?;
+    }
+    Ok(())
 }
 
 /// Maps the file for stores here and there: without read-ahead, so that the page cache holds small

@@ -323,7 +323,11 @@ impl Heap {
             return Err(Error::refused(ErrorKind::InvalidArgument, self.shared().path(), what));
         }
         let Some(at) = self.store.parts.pair(index) else { return Ok(None) };
-        let word = self.shared().select(at);
+        let mut word = self.shared().select(at);
+        if self.shared().place(word).is_none() && self.shared().scan_if_behind() {
+            // Of a region that another process made since.
+            word = self.shared().select(at);
+        }
         if word.is_empty() || word.class() == TOMBSTONE {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ mod options; // how a file is created and opened
 mod writer; // the one writer: commit, discard
 mod heap; // blocks by id: allocate, get, put, free
 mod pin; // who may still look
+mod follow; // a reader beside a writer of another process
 mod stats; // counts
 mod verify; // a read-only check of a whole file
 mod id; // the name of a block

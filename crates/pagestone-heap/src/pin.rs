@@ -43,11 +43,13 @@ pub(crate) struct Pins {
 pub struct Pin<'f> {
     shared: &'f Shared,
     place: Place,
+    /// The generation that is held against the writer of another process.
+    held: Option<u64>,
 }
 
 impl<'f> Pin<'f> {
     pub(crate) fn new(shared: &'f Shared) -> Self {
-        Self { shared, place: shared.pins.take() }
+        Self { shared, place: shared.pins.take(), held: shared.hold() }
     }
 
     #[inline]
@@ -64,6 +66,9 @@ impl<'f> Pin<'f> {
 impl Drop for Pin<'_> {
     fn drop(&mut self) {
         self.shared.pins.give_back(self.place);
+        if let Some(held) = self.held {
+            self.shared.release(held);
+        }
     }
 }
 

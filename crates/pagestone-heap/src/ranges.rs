@@ -76,6 +76,13 @@ impl Ranges {
         }
     }
 
+    /// Takes all ranges, in their order.
+    pub(crate) fn take_all(&mut self) -> Vec<Range> {
+        self.by_len.clear();
+        let all = std::mem::take(&mut self.by_start);
+        all.into_iter().map(|(start, len)| Range { start, len }).collect()
+    }
+
     /// Bytes in all ranges.
     pub(crate) fn total(&self) -> u64 {
         self.by_start.values().sum()

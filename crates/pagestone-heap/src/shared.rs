@@ -14,6 +14,7 @@ use crate::{
     class::{GRAIN, room_of},
     epoch::Epoch,
     error::{Cause, Error, ErrorKind, Result},
+    follow::{Follower, LOOKS},
     id::BlockId,
     layout::{BLOCK_HEADER, BlockHeader, REGION_HEADER, UNIT},
     names::Names,
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// Which version of an id is shown: the newest by the writer's process, the committed one by
     /// a read-only open.
     pub(crate) view: View,
+    /// Of a read-only open.
+    pub(crate) follower: Option<Follower>,
     pub(crate) options: FileOptions,
     pub(crate) uuid: [u8; 16],
     pub(crate) directory: Parts,
@@ -63,12 +66,18 @@ pub(crate) struct Found {
 }
 
 impl Shared {
-    pub(crate) fn new(raw: RawFile, options: FileOptions, (uuid, view): ([u8; 16], View)) -> Self {
+    pub(crate) fn new(
+        raw: RawFile,
+        options: FileOptions,
+        (uuid, follower): ([u8; 16], Option<Follower>),
+    ) -> Self {
+        let view = if follower.is_some() { View::Committed } else { View::Newest };
         Self {
             units: Units::new(raw.capacity()),
             raw,
             pins: Pins::new(),
             view,
+            follower,
             options,
             uuid,
             directory: Parts::new(),
@@ -139,7 +148,26 @@ impl Shared {
     /// where there is none, or no pair.
     #[inline]
     pub(crate) fn select(&self, at: u64) -> Word {
-        self.epoch.select(self.view, || self.pair(at))
+        match &self.follower {
+            None => self.epoch.select(View::Newest, || self.pair(at)),
+            Some(follower) => self.select_committed(follower, at),
+        }
+    }
+
+    /// The word of a pair that the generation names which is committed at this moment.
+    fn select_committed(&self, follower: &Follower, at: u64) -> Word {
+        loop {
+            let seen = follower.seen();
+            let word = self.epoch.select(View::Committed, || self.pair(at));
+            // The loads of the pair acquire, so this look comes after them: both words were
+            // loaded in the generation that was chosen.
+            if self.owner_says() == seen {
+                return word;
+            }
+            if !self.catch_up(follower) {
+                return Word::EMPTY;
+            }
+        }
     }
 
     /// Finds the block of an id, as this file's readers see it.
@@ -147,12 +175,16 @@ impl Shared {
     /// Kept short: the fewer instructions a get has, the more of them wait for memory together.
     #[inline]
     pub(crate) fn find(&self, store: &Store, id: BlockId) -> Result<Found> {
-        let at = store.parts.quick(id.index());
+        let mut looks = 0;
         loop {
+            let at = store.parts.quick(id.index());
             let word = self.select(at);
             let found = self.found(store, id, word);
-            // A discard may take the region of a word away that was loaded before.
-            if found.is_ok() || self.select(at) == word {
+            // A discard may take the region of a word away that was loaded before, and a commit
+            // of another process adopt one that is not known yet.
+            looks += 1;
+            if found.is_ok() || self.select(at) == word && !self.scan_if_behind() || looks == LOOKS
+            {
                 return found;
             }
         }
@@ -199,6 +231,9 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn not_found(&self, store: &Store, id: BlockId, word: Word) -> Error {
+        if let Some(trouble) = self.trouble() {
+            return trouble;
+        }
         if word.is_empty() || word.class() == TOMBSTONE {
             return self.stale(store, id, "the slot is vacant");
         }

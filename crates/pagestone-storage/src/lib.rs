@@ -1,5 +1,9 @@
 //! Fixed-size records in plain files: mapped or not, sorted, searched, read by other processes.
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "raw"),
+    expect(dead_code, unused_imports, reason = "some of the lower modules serve `raw` alone")
+)]
 
 mod storage; // the exclusive writer: append, set, swap, cut, sync
 mod records; // the reader: get, iterate, follow the writer
@@ -16,12 +20,15 @@ pub mod le; // little-endian numbers for record types
 mod options; // how a storage is created and opened
 mod trust; // the promise that unlocks borrowed records
 mod core; // one opened file, shared by writer and readers
+#[cfg(feature = "raw")]
 pub mod raw; // mapped bytes for a layer above that lays them out itself
 mod lending; // what a reader borrows from
 mod published; // the length that readers follow
 mod bytes; // the bytes of one file: file, map, memory
 mod words; // word copies to and from mappings
 mod lock; // one writer; nobody under whom records change
+#[cfg(feature = "raw")]
+mod holds; // what reading processes hold
 mod temporary; // a file that takes another's place whole
 mod sys; // system calls
 mod error;

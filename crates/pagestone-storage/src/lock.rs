@@ -4,7 +4,8 @@
 //! and runs no other program keeps them alive):
 //!
 //! - `NAME.lock`, exclusive: the one writer. The file is created once and never renamed or
-//!   removed by a storage, so a sorted copy that replaces `NAME` keeps its writer.
+//!   removed by a storage, so a sorted copy that replaces `NAME` keeps its writer. Readers of a
+//!   file that the layer above lays out lock single bytes of it, see `holds`.
 //! - the data file itself: shared by every process that maps it, exclusive by a writer that
 //!   changes records in place or cuts the file. It needs no write permission, so readers of a
 //!   read-only medium take it too.
@@ -25,7 +26,7 @@ use crate::{
 /// The right to be a file's only writer, given back on drop.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    _file: SysFile,
+    file: SysFile,
 }
 
 impl WriterLock {
@@ -38,7 +39,7 @@ impl WriterLock {
             match taken.and_then(|()| file.try_lock()) {
                 // Somebody may have removed the file between our open and our lock.
                 Ok(()) if sys::names(&lock_path, file.identity()?) => {
-                    return Ok(Self { _file: file });
+                    return Ok(Self { file });
                 }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -51,35 +52,22 @@ impl WriterLock {
             }
         }
     }
-}
 
-/// The right to be sure that no writer lives, given back on drop.
-#[derive(Debug)]
-pub(crate) struct ReaderLock {
-    _file: SysFile,
-}
-
-impl ReaderLock {
-    /// Takes the lock of the file at `path`, without waiting; `None` where there is no lock file
-    /// that this process may open.
-    pub(crate) fn take(path: &Path) -> Result<Option<Self>> {
-        let lock_path = lock_path(path);
-        let file = match SysFile::open(&lock_path, Opening::Read) {
-            Ok(file) => file,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ReadOnly) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let taken = seam::call(Call::Lock).map_err(TryLockError::Error);
-        match taken.and_then(|()| file.try_lock_shared()) {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => {
-                Err(Error::refused(ErrorKind::Locked, path, "a writer has it open"))
-            }
-            Err(TryLockError::Error(source)) if is_unsupported(&source) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(Error::io("lock", &lock_path, source)),
+    /// Lets whoever may read `data` read the lock file too, whose bytes its readers lock.
+    #[cfg(feature = "raw")]
+    pub(crate) fn let_read(&self, data: &SysFile) -> Result<()> {
+        let (own, like) = (self.file.metadata()?, data.metadata()?);
+        if own.permissions() != like.permissions() {
+            // Only the owner may; readers that cannot open it are refused while a writer lives.
+            self.file.file().set_permissions(like.permissions()).ok();
         }
+        Ok(())
+    }
+
+    /// The lock file, whose lock is held for as long as it is open.
+    #[cfg(feature = "raw")]
+    pub(crate) fn into_file(self) -> SysFile {
+        self.file
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 
 mod opening; // create, open, map, memory
 mod space; // grow, cut, zero, punch, sync, hints
+mod readers; // what readers hold, and a reader that follows the length
 mod identity; // which boot of which machine shows which file
 
 pub use identity::Identity;
@@ -20,7 +21,7 @@ pub use opening::Opening;
 use crate::{
     bytes::{Access, Range},
     error::{Cause, Error, ErrorKind, Result},
-    lock::{ReaderLock, WriterLock},
+    holds::Holds,
     search::keys::prefetch_line,
     sys::SysFile,
     words,
@@ -34,8 +35,8 @@ use crate::{
 /// any number of threads may load and store them at once. What must not happen at once is said at
 /// [`slice`](Self::slice), [`slice_mut`](Self::slice_mut) and [`fill`](Self::fill).
 ///
-/// In a forked child a writer's mapping is absent: touching it there is a `SIGSEGV`, dropping it
-/// does nothing, and the lock stays with the parent.
+/// In a forked child the mapping is absent: touching it there is a `SIGSEGV`, dropping it does
+/// nothing, and the locks stay with the parent.
 ///
 /// ```
 /// use std::sync::atomic::Ordering;
@@ -76,15 +77,15 @@ unsafe impl Sync for RawFile {}
 /// What is behind the mapping.
 #[derive(Debug)]
 enum Source {
-    File { file: SysFile, _lock: Lock },
+    File { file: SysFile, lock: Lock },
     Memory { number: u64 },
 }
 
 /// What keeps others out; given back on drop.
 #[derive(Debug)]
 enum Lock {
-    Writer { _lock: WriterLock },
-    Reader { _lock: Option<ReaderLock> },
+    Writer { holds: Holds },
+    Reader { holds: Option<Holds> },
 }
 
 impl RawFile {
@@ -107,7 +108,7 @@ impl RawFile {
     }
 
     /// Returns the length: what `fstat` told when the file was opened, changed by
-    /// [`grow`](Self::grow) and [`cut`](Self::cut) alone.
+    /// [`grow`](Self::grow), [`cut`](Self::cut) and [`follow`](Self::follow) alone.
     ///
     /// Once the file is [mapped](Self::map) these are the bytes that may be touched.
     #[inline]

@@ -57,7 +57,7 @@ impl Engine<'_> {
         self.state.committed_len = len;
         self.shared.set_generation(next);
         let stamp = self.shared.pins.stamp();
-        self.state.retired.committed(stamp);
+        self.state.retired.committed(stamp, next);
         self.state.changed = false;
         self.state.written = 0;
         self.state.adoptions = 0;

@@ -25,7 +25,7 @@ pub(crate) struct Owner {
 }
 
 /// The boot id in a word; 0 is no boot.
-fn boot_word(identity: &Identity) -> u64 {
+pub(crate) fn boot_word(identity: &Identity) -> u64 {
     identity.boot[0] ^ identity.boot[1].rotate_left(32)
 }
 
@@ -34,24 +34,33 @@ impl Owner {
     pub(crate) fn read(raw: &RawFile, identity: &Identity) -> Result<Self> {
         let mut page = [0; owner::SIZE];
         raw.pread(owner::CLEAN, &mut page)?;
-        let word = |at: u64| {
+        Ok(Self::new(identity, |at| {
             let from = usize::try_from(at - owner::CLEAN).unwrap_or(usize::MAX);
             let bytes = page.get(from..).and_then(|rest| rest.first_chunk());
             bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
-        };
+        }))
+    }
+
+    /// What the words of the page, which `word` loads, mean to a process of this identity.
+    pub(crate) fn new(identity: &Identity, word: impl Fn(u64) -> u64) -> Self {
         let boot = boot_word(identity);
         let same = boot != 0
             && word(owner::BOOT) == boot
             && word(owner::DEVICE) == identity.device
             && word(owner::INODE) == identity.inode
             && word(owner::MOUNT) == identity.mount;
-        Ok(Self {
+        Self {
             clean: word(owner::CLEAN),
             discarding: word(owner::DISCARDING),
             poisoned: word(owner::POISONED) != 0,
             scratch: word(owner::SCRATCH) != 0,
             same,
-        })
+        }
+    }
+
+    /// Whether the file was last written in this life of machine, device and file.
+    pub(crate) fn is_same(&self) -> bool {
+        self.same
     }
 
     /// Whether nothing followed the close of this generation.
@@ -113,13 +122,16 @@ impl Engine<'_> {
         }
         let raw = &self.shared.raw;
         raw.store(owner::PUBLISHED, found.generation, Ordering::Release);
-        let rebuilt = clean && !self.shared.options.untrusted;
-        let after = if rebuilt {
+        let withheld = self.oldest_hold(found.generation) != u64::MAX;
+        let after = if clean && !self.shared.options.untrusted && !withheld {
             crate::engine::Found::Clean(found.snapshot)
         } else {
             crate::engine::Found::Unclean
         };
         self.rebuild(after)?;
+        if withheld {
+            self.withhold();
+        }
         // What a killed writer left and no commit has.
         self.state.changed |= !clean && !undo;
         if before.poisoned {
@@ -139,7 +151,8 @@ impl Engine<'_> {
 
     /// Undoes what was not committed.
     fn roll_back(&mut self, found: &Committed, before: Owner) -> Result<()> {
-        if !before.same && found.len < self.shared.raw.len() {
+        let looked_at = self.oldest_hold(found.generation) != u64::MAX;
+        if !before.same && found.len < self.shared.raw.len() && !looked_at {
             self.shared.raw.cut(found.len)?;
         }
         if self.shared.raw.len() < found.len {
@@ -181,14 +194,26 @@ impl Engine<'_> {
 
     /// Makes the state of a file that was opened for reading.
     pub(crate) fn open_read_only(&mut self, found: &Committed) -> Result<()> {
-        self.state.generation = found.generation;
-        self.shared.set_generation(found.generation);
         let len = self.shared.raw.len();
         if len < found.len {
             let path = self.shared.path().to_path_buf();
             return Err(Cause::Truncated { path, expected: found.len, found: len }.into());
         }
+        Ok(())
+    }
+
+    /// Reads the directory of a file that another process may write.
+    pub(crate) fn follow_directory(&mut self) -> Result<()> {
+        self.shared.raw.follow()?;
         self.scan_directory(View::Committed)?;
+        self.clear_gaps();
+        self.state.generation = self.shared.generation();
+        self.set_all_parts()
+    }
+
+    /// Reads the names of a file that another process may write.
+    pub(crate) fn follow_names(&mut self) -> Result<()> {
+        self.follow_directory()?;
         self.load_stores(View::Committed)
     }
 }

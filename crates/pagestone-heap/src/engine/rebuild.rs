@@ -127,7 +127,7 @@ impl Engine<'_> {
                 continue;
             }
             let at = base + offset;
-            let word = pair.word(self.shared.tag(), view);
+            let word = self.word_of(pair, (at, view));
             let number = u32::try_from(number)?;
             let numbers = &mut self.state.numbers;
             numbers.vacant.extend(numbers.next..u64::from(number));
@@ -143,6 +143,16 @@ impl Engine<'_> {
         }
         self.state.numbers.vacant.retain(|number| crate::parts::exists(2 * number));
         Ok(())
+    }
+
+    /// The word that counts of a pair that was copied from `at`: with a writer beside, what counts
+    /// is loaded anew.
+    fn word_of(&self, pair: Pair, (at, view): (u64, View)) -> Word {
+        if self.shared.follower.is_some() {
+            self.shared.select(at)
+        } else {
+            pair.word(self.shared.tag(), view)
+        }
     }
 
     fn enter_region(&mut self, number: u32, (kind, range): (Kind, Range), at: u64) -> Result<()> {
@@ -234,6 +244,16 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Says where the slot tables of the stores lie that are known.
+    pub(crate) fn set_all_parts(&self) -> Result<()> {
+        let tables =
+            self.state.regions.iter().flatten().filter(|region| region.kind == Kind::Table);
+        let tables: Vec<Region> = tables.copied().collect();
+        let stores: Vec<Arc<Store>> =
+            self.shared.stores().iter().flatten().map(Arc::clone).collect();
+        stores.iter().try_for_each(|store| self.set_parts(store, &tables))
+    }
+
     fn set_parts(&self, store: &Store, tables: &[Region]) -> Result<()> {
         let mut seen = [false; PARTS];
         for table in tables.iter().filter(|table| table.store == store.number) {
@@ -262,7 +282,11 @@ impl Engine<'_> {
             let table = Table::read(self, (base, part_len(part)))?;
             for index in first + HIDDEN..first + part_len(part) / PAIR {
                 let at = base + (index - first) * PAIR;
-                let word = table.pair(at - base).word(self.shared.tag(), view);
+                let pair = table.pair(at - base);
+                if pair.0[0].0 | pair.0[1].0 == 0 {
+                    continue;
+                }
+                let word = self.word_of(pair, (at, view));
                 if word.is_empty() || word.class() == TOMBSTONE {
                     continue;
                 }
@@ -281,8 +305,12 @@ impl Engine<'_> {
                 let decoded = names::decode(bytes);
                 let summed = header.sum_with(bytes) == header.checksum.get();
                 self.shared.pins.give_back(pin);
+                // A name that moved to another slot meanwhile is seen twice by who follows.
+                let follows = self.shared.follower.is_some();
                 match decoded.filter(|_| summed) {
-                    Some((name, named)) if !all.has(&name, named) => all.add(name, named, id),
+                    Some((name, named)) if follows || !all.has(&name, named) => {
+                        all.add(name, named, id);
+                    }
                     _ => return Err(self.corrupt(("name", start), 0, block.len as u64)),
                 }
             }
@@ -488,10 +516,10 @@ impl Engine<'_> {
         retired.drop_quarantine();
         self.rebuild_blocks()?;
         let pinned = self.shared.pins.oldest() != u64::MAX;
-        let mut waiting: Vec<Waste> = retired.all().collect();
+        let mut waiting: Vec<(u64, Waste)> = retired.waiting_of_epochs().collect();
         if pinned {
             // Their units are cleared when they wait no more: who pinned a block there finds it.
-            waiting.extend(adopted);
+            waiting.extend(adopted.into_iter().map(|waste| (0, waste)));
         } else {
             // Nobody looks, and whoever comes finds no word that leads there.
             for waste in adopted {
@@ -503,7 +531,7 @@ impl Engine<'_> {
         let stamp = self.shared.pins.stamp();
         let kept: Vec<Range> = waiting
             .iter()
-            .filter_map(|waste| match waste {
+            .filter_map(|(_, waste)| match waste {
                 Waste::Range(range) => Some(*range),
                 Waste::Run(_) => None,
             })
@@ -513,15 +541,30 @@ impl Engine<'_> {
         if pinned {
             // What waits already is free no more, so no run holds a part of it.
             let undone = self.state.space.newly_free(&before);
-            self.wait_again(stamp, undone.into_iter().map(Waste::Run).collect());
+            self.wait_again(stamp, undone.into_iter().map(|run| (0, Waste::Run(run))).collect());
         }
         self.offer_space();
         Ok(())
     }
 
-    /// Takes what waits for pins out of what a rebuild found free.
-    fn wait_again(&mut self, stamp: u64, waiting: Vec<Waste>) {
-        for waste in waiting {
+    /// Before anything is handed out after an open: while readers of another process hold a
+    /// generation before this one, nobody knows which free space they look at. All of it waits.
+    pub(crate) fn withhold(&mut self) {
+        let (stamp, epoch) = (self.shared.pins.stamp(), self.state.generation);
+        let free = self.state.space.newly_free(&Space::default());
+        self.wait_again(stamp, free.into_iter().map(|run| (epoch, Waste::Run(run))).collect());
+        for range in self.state.ranges.take_all() {
+            self.state.retired.retire_as_of((stamp, epoch), Waste::Range(range));
+        }
+        for region in self.state.regions.iter_mut().flatten() {
+            region.free = 0;
+        }
+        self.state.empties.clear();
+    }
+
+    /// Takes what waits for pins and holds out of what a rebuild found free.
+    fn wait_again(&mut self, stamp: u64, waiting: Vec<(u64, Waste)>) {
+        for (epoch, waste) in waiting {
             // A run of a region that is gone waits with the region.
             let waits = match waste {
                 Waste::Range(_) => true,
@@ -529,8 +572,10 @@ impl Engine<'_> {
                     self.state.holding(run.at()).is_some() && self.state.space.mark_used(run)
                 }
             };
-            if waits {
-                self.state.retired.retire_private(stamp, waste);
+            match epoch {
+                _ if !waits => {}
+                0 => self.state.retired.retire_private(stamp, waste),
+                epoch => self.state.retired.retire_as_of((stamp, epoch), waste),
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     file::{HeapOptions, RegionFile},
     id::BlockId,
     layout::KIND_SUMMED,
-    options::FileOptions,
+    options::{Durability, FileOptions},
     pin::Pin,
     region::lifecycle::{Keeper, private_mut, published},
     shared::Found,
@@ -46,6 +46,8 @@ pub struct BlockMut<'h> {
     bytes: &'h mut [u8],
     raw: Raw,
     at: u64,
+    /// Whether readers of other processes are kept out meanwhile.
+    alone: bool,
 }
 
 /// What has to be told when the bytes were changed.
@@ -68,7 +70,11 @@ impl DerefMut for BlockMut<'_> {
 
 impl Drop for BlockMut<'_> {
     fn drop(&mut self) {
-        self.raw.0.shared.raw.stored(self.at, self.bytes.len() as u64);
+        let raw = &self.raw.0.shared.raw;
+        raw.stored(self.at, self.bytes.len() as u64);
+        if self.alone {
+            raw.let_readers_in();
+        }
     }
 }
 
@@ -77,7 +83,8 @@ impl HeapMut {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` while another clone of the file is alive; as [`RegionFile::heap`].
+    /// `InvalidArgument` while another clone of the file is alive; `ReadOnly` for a file opened
+    /// for reading; as [`RegionFile::heap`].
     pub fn new(file: RegionFile, name: &str) -> Result<Self> {
         Self::with(file, name, HeapOptions::new())
     }
@@ -88,6 +95,10 @@ impl HeapMut {
     ///
     /// As `new`.
     pub fn with(file: RegionFile, name: &str, options: HeapOptions) -> Result<Self> {
+        if !file.shared.raw.is_writable() {
+            let what = "opened for reading: what another process writes is nobody's alone";
+            return Err(Error::refused(ErrorKind::ReadOnly, file.path(), what));
+        }
         if Arc::strong_count(&file.shared) != 1 {
             let what = "another view of the file is alive";
             return Err(Error::refused(ErrorKind::InvalidArgument, file.path(), what));
@@ -213,18 +224,20 @@ impl HeapMut {
             engine.put(&self.heap.store, id, written)?;
         }
         drop(state);
-        self.lend(id)
+        self.lend(id, false)
     }
 
     /// Lends the bytes of a block to be changed where they lie, committed or not, without a copy.
     ///
     /// The weakest promise there is: the container cannot break, but this content may mix old and
-    /// new 8-byte words after a kill or power loss, and `discard` does not undo it.
+    /// new 8-byte words after a kill or power loss, and `discard` does not undo it. While the
+    /// bytes are lent no other process can open the file for reading.
     ///
     /// # Errors
     ///
+    /// `Locked` while another process has the file open for reading, whose slices must not change;
     /// `Unsupported` for a block with a checksum, which the change would break; `StaleId`;
-    /// `ReadOnly`; `Poisoned`; `Corrupt`.
+    /// `Poisoned`; `Corrupt`.
     pub fn in_place(&mut self, id: BlockId) -> Result<BlockMut<'_>> {
         let file = self.heap.file.clone();
         let found = self.find(id)?;
@@ -235,15 +248,19 @@ impl HeapMut {
         let mut state = file.shared.lock();
         Engine { shared: &file.shared, state: &mut state }.touch()?;
         drop(state);
-        self.lend(id)
+        let scratch = file.shared.options.durability == Durability::Scratch;
+        if !scratch {
+            file.shared.raw.keep_readers_out()?;
+        }
+        self.lend(id, !scratch)
     }
 
-    fn lend(&mut self, id: BlockId) -> Result<BlockMut<'_>> {
+    fn lend(&mut self, id: BlockId, alone: bool) -> Result<BlockMut<'_>> {
         let found = self.find(id)?;
         let (file, place) = (self.heap.file.clone(), (found.at, found.len));
         let bytes = private_mut(&self.heap.file.shared.raw, &mut self.heap.store, place);
         let at = found.at + crate::layout::BLOCK_HEADER;
-        Ok(BlockMut { bytes, raw: Raw(file), at })
+        Ok(BlockMut { bytes, raw: Raw(file), at, alone })
     }
 
     /// Calls `visit` with each live block, in slot order.

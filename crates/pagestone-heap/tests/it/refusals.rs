@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io, io::Write, process::Command};
 
-use pagestone_heap::{BlockId, ErrorKind, Heap, RegionFile};
+use pagestone_heap::{BlockId, Durability, ErrorKind, Heap, RegionFile};
 use pagestone_storage::seam::{Call, Plan, watch};
 use pagestone_testkit::{
     child::{self, Child},
@@ -201,12 +201,19 @@ fn a_second_process_is_locked_out() {
         assert_eq!(answers, expected.map(Some));
         child.end();
     };
-    told([1, 1]);
+    told([1, 0]);
     heap.put(&mut file.writer(), id, b"still ours").unwrap();
     drop(heap);
     file.close().unwrap();
     let readers = options().open_read_only(scene.at("file.pgs")).unwrap();
-    told([1, 0]);
+    told([0, 0]);
     drop(readers);
     told([0, 0]);
+    let scratch = options().durability(Durability::Scratch);
+    let readers = options().open_read_only(scene.at("file.pgs")).unwrap();
+    assert_eq!(scratch.open(scene.at("file.pgs")).unwrap_err().kind(), ErrorKind::Locked);
+    drop(readers);
+    let scratch = scratch.open(scene.at("file.pgs")).unwrap();
+    told([1, 1]);
+    drop(scratch);
 }

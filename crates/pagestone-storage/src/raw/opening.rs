@@ -14,7 +14,8 @@ use super::{Lock, RawFile, Source};
 use crate::{
     bytes::{Access, Range},
     error::{Cause, Error, ErrorKind, Result},
-    lock::{self, Hold, ReaderLock, WriterLock},
+    holds::Holds,
+    lock::{self, Hold, WriterLock},
     seam,
     sys::{self, Opening as SysOpening, SysFile},
     trust::Location,
@@ -35,10 +36,11 @@ impl RawFile {
     /// Opens a file without mapping it: the length is what `fstat` tells, 0 for `Create`, and
     /// [`pread`](Self::pread) works.
     ///
-    /// `reserve` is the address range that [`map`](Self::map) takes. A writer holds the lock file
-    /// `NAME.lock` alone, readers share it, so that neither opens beside a writer; where there is
-    /// no lock file that a reader may open, it shares the lock of the file itself, which every
-    /// writer takes too.
+    /// `reserve` is the address range that [`map`](Self::map) takes. One writer holds the lock
+    /// file `NAME.lock`; any number of readers have the file open beside it, each with a byte of
+    /// the lock file locked that says so. Where there is no lock file that a reader may open, it
+    /// shares the lock of the file itself, which every writer holds alone: such a reader opens
+    /// while there is no writer, and keeps writers out.
     ///
     /// # Errors
     ///
@@ -79,7 +81,7 @@ impl RawFile {
             capacity: reserve.max(len),
             access,
             range: None,
-            source: Source::File { file, _lock: lock },
+            source: Source::File { file, lock },
             changes: Mutex::new(()),
         })
     }
@@ -104,9 +106,7 @@ impl RawFile {
             return Err(Cause::Truncated { path, expected, found }.into());
         }
         let mut range = Range::of_file(file, expected, (self.capacity, self.access))?;
-        if self.access == Access::Write {
-            range.stay_out_of_children();
-        }
+        range.stay_out_of_children();
         (self.base, self.capacity) = (range.base(), range.capacity());
         self.range = Some(range);
         seam::mapped(self.base.as_ptr() as usize);
@@ -138,21 +138,40 @@ impl RawFile {
 }
 
 fn open_to_read(location: &Location) -> Result<(SysFile, Lock)> {
-    let lock = ReaderLock::take(location.path())?;
-    let file = SysFile::open(location.path(), SysOpening::Read)?;
-    lock::hold(&file, Hold::Shared)?;
-    Ok((file, Lock::Reader { _lock: lock }))
+    let path = location.path();
+    loop {
+        let holds = Holds::of_reader(path)?;
+        let file = SysFile::open(path, SysOpening::Read)?;
+        if holds.is_some() {
+            return Ok((file, Lock::Reader { holds }));
+        }
+        lock::hold(&file, Hold::Shared).map_err(|error| match error.kind() {
+            ErrorKind::Locked => {
+                let what = "a writer has it open, whose lock file this process may not read";
+                Error::refused(ErrorKind::Locked, path, what)
+            }
+            _ => error,
+        })?;
+        // A writer may have made its lock file since we looked, and may be gone again.
+        if Holds::of_reader(path)?.is_none() {
+            return Ok((file, Lock::Reader { holds: None }));
+        }
+    }
 }
 
 fn open_to_write(location: &Location, opening: SysOpening) -> Result<(SysFile, Lock)> {
-    let lock = WriterLock::take(location.path())?;
-    let file = SysFile::open(location.path(), opening)?;
-    let held = file.check_one_name().and_then(|()| lock::hold(&file, Hold::Exclusive));
+    let path = location.path();
+    let lock = WriterLock::take(path)?;
+    let file = SysFile::open(path, opening)?;
+    let held = file
+        .check_one_name()
+        .and_then(|()| lock::hold(&file, Hold::Exclusive))
+        .and_then(|_| lock.let_read(&file));
     if let Err(error) = held {
         if opening == SysOpening::Create {
             file.unmake();
         }
         return Err(error);
     }
-    Ok((file, Lock::Writer { _lock: lock }))
+    Ok((file, Lock::Writer { holds: Holds::of_writer(lock) }))
 }

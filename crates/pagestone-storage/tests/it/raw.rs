@@ -108,33 +108,84 @@ fn what_was_stored_is_there_after_reopening() {
 }
 
 #[test]
-fn one_writer_or_many_readers() {
+fn one_writer_beside_many_readers() {
     let dir = Dir::new();
     let location = dir.file("a");
     let try_open = |opening| RawFile::open(&location, opening, RESERVE);
     let writer = made(&dir, On::File, 1);
     refused(try_open(Opening::Write), ErrorKind::Locked);
     refused(try_open(Opening::Create), ErrorKind::Locked);
-    refused(try_open(Opening::Read), ErrorKind::Locked);
-    drop(writer);
     let readers = [open(&location, Opening::Read), open(&location, Opening::Read)];
-    refused(try_open(Opening::Write), ErrorKind::Locked);
-    drop(readers);
-    // It is the lock file that they share, whoever writes.
-    let lock = std::fs::File::open(dir.path("a.lock")).unwrap();
-    let reader = open(&location, Opening::Read);
-    assert!(lock.try_lock().is_err());
-    drop(reader);
-    lock.try_lock().unwrap();
-    refused(try_open(Opening::Read), ErrorKind::Locked);
-    drop(lock);
-    // Without a lock file readers still keep writers out.
+    drop(writer);
+    let writer = open(&location, Opening::Write);
+    drop((readers, writer));
+    // Without a lock file readers and writers keep each other out.
     std::fs::remove_file(dir.path("a.lock")).unwrap();
     let reader = open(&location, Opening::Read);
     assert!(!dir.path("a.lock").exists(), "a reader makes none");
     refused(try_open(Opening::Write), ErrorKind::Locked);
     drop(reader);
+    let writer = open(&location, Opening::Write);
+    std::fs::remove_file(dir.path("a.lock")).unwrap();
+    refused(try_open(Opening::Read), ErrorKind::Locked);
+    refused(try_open(Opening::Write), ErrorKind::Locked);
+    drop(writer);
     open(&location, Opening::Write);
+}
+
+#[test]
+fn the_writer_sees_what_readers_hold() {
+    let dir = Dir::new();
+    let location = dir.file("a");
+    let writer = made(&dir, On::File, 1);
+    let (first, second) = (open(&location, Opening::Read), open(&location, Opening::Read));
+    assert_eq!(writer.oldest_hold(u64::MAX >> 24).unwrap(), None, "to be there holds nothing");
+    first.hold(7).unwrap();
+    first.hold(7).unwrap();
+    second.hold(5).unwrap();
+    second.hold(9).unwrap();
+    assert_eq!(writer.oldest_hold(100).unwrap(), Some(5));
+    assert_eq!(writer.oldest_hold(5).unwrap(), None, "what is held is not below itself");
+    assert_eq!(writer.oldest_hold(6).unwrap(), Some(5));
+    second.release(5);
+    first.release(7);
+    assert_eq!(writer.oldest_hold(100).unwrap(), Some(7), "held twice, given back once");
+    // The lock of the file is not that of another descriptor of the process.
+    drop(std::fs::File::open(dir.path("a.lock")).unwrap());
+    assert_eq!(writer.oldest_hold(100).unwrap(), Some(7));
+    drop(writer);
+    let writer = open(&location, Opening::Write);
+    assert_eq!(writer.oldest_hold(100).unwrap(), Some(7), "readers outlive a writer");
+    first.release(7);
+    assert_eq!(writer.oldest_hold(100).unwrap(), Some(9));
+    drop(second);
+    assert_eq!(writer.oldest_hold(100).unwrap(), None);
+    refused(writer.keep_readers_out(), ErrorKind::Locked);
+    drop(first);
+    writer.keep_readers_out().unwrap();
+    refused(RawFile::open(&location, Opening::Read, RESERVE), ErrorKind::Locked);
+    writer.let_readers_in();
+    open(&location, Opening::Read);
+}
+
+#[test]
+fn a_reader_follows_the_length() {
+    let dir = Dir::new();
+    let location = dir.file("a");
+    let writer = made(&dir, On::File, 1);
+    let mut reader = open(&location, Opening::Read);
+    reader.map().unwrap();
+    writer.grow(4 * UNIT).unwrap();
+    writer.store(3 * UNIT, 77, Relaxed);
+    assert_eq!((reader.len(), reader.load_pair(3 * UNIT, Relaxed)), (UNIT, None));
+    assert_eq!(reader.follow().unwrap(), 4 * UNIT);
+    assert_eq!(reader.load(3 * UNIT, Relaxed), 77);
+    writer.cut(2 * UNIT).unwrap();
+    assert_eq!((reader.follow().unwrap(), reader.len()), (2 * UNIT, 4 * UNIT));
+    let mut short = RawFile::open(&location, Opening::Read, 0).unwrap();
+    short.map().unwrap();
+    writer.grow(8 * UNIT).unwrap();
+    refused(short.follow(), ErrorKind::OutOfSpace);
 }
 
 #[test]
