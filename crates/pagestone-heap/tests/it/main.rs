@@ -10,6 +10,7 @@ mod predecessors; // the defects of docs/defects-heap.md
 mod format; // layouts against docs/format.md
 mod by_hand; // a file read by what docs/format.md says
 mod recorded; // files of testdata/vN are opened for ever
+mod readers; // readers in other processes
 mod torture; // writers killed at any moment
 mod threads; // readers beside the writer
 mod hostile; // bytes that somebody else made
