@@ -22,6 +22,12 @@ impl Epoch {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// For a reader who makes sure by other means that it has not changed.
+    #[inline]
+    pub(crate) fn seen(&self) -> u16 {
+        self.0.load(Ordering::Acquire)
+    }
+
     /// Opens the epoch of this tag.
     pub(crate) fn open(&self, tag: u16) {
         self.0.store(tag, Ordering::Release);

@@ -33,11 +33,21 @@ const SCANS: u32 = 16;
 /// The largest generation that a word of an owner page is believed to mean.
 const GENERATION_MAX: u64 = u64::MAX >> 24;
 
+/// No generation.
+const NEVER: u64 = u64::MAX;
+
 /// The words of the owner page that a generation was chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     published: u64,
     boot: u64,
+}
+
+/// What is read again after a commit.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Directory,
+    Names,
 }
 
 /// What a read-only open knows beside its mapping.
@@ -47,6 +57,9 @@ pub(crate) struct Follower {
     identity: Identity,
     published: AtomicU64,
     boot: AtomicU64,
+    /// The published word that alone says that nothing moved; [`NEVER`] where it does not, since
+    /// it is of another life of the machine and not what the superblock says.
+    quick: AtomicU64,
     /// Counts the generations that were chosen.
     turn: AtomicU64,
     /// The turn in which the directory was read, and that of the names.
@@ -66,6 +79,7 @@ impl Follower {
             identity,
             published: AtomicU64::new(0),
             boot: AtomicU64::new(0),
+            quick: AtomicU64::new(NEVER),
             turn: AtomicU64::new(0),
             scanned: AtomicU64::new(0),
             named: AtomicU64::new(0),
@@ -75,18 +89,27 @@ impl Follower {
         }
     }
 
-    /// What the generation was chosen by. Loaded before the epoch: whoever sees an older epoch
-    /// than this one sees that the page has moved.
+    /// The published word that the generation was chosen by. Loaded before the epoch: whoever sees
+    /// an older epoch than that of the page sees that the page has moved.
     #[inline]
+    pub(crate) fn quick(&self) -> u64 {
+        self.quick.load(Ordering::Acquire)
+    }
+
+    /// What the generation was chosen by.
     pub(crate) fn seen(&self) -> Seen {
         let published = self.published.load(Ordering::Acquire);
         Seen { published, boot: self.boot.load(Ordering::Acquire) }
     }
 
-    fn see(&self, seen: Seen) {
+    /// Says by what `generation` was chosen.
+    fn see(&self, seen: Seen, generation: u64) {
         self.turn.fetch_add(1, Ordering::AcqRel);
         self.boot.store(seen.boot, Ordering::Release);
         self.published.store(seen.published, Ordering::Release);
+        // The next commit moves the word from there, whoever makes it.
+        let tells = seen.published == generation;
+        self.quick.store(if tells { generation } else { NEVER }, Ordering::Release);
     }
 
     fn turn(&self) -> u64 {
@@ -114,8 +137,20 @@ impl Follower {
 }
 
 impl Shared {
-    /// What the owner page says now.
+    /// Whether nothing was committed since the generation was chosen by whose word `quick` is.
     #[inline]
+    pub(crate) fn still_says(&self, follower: &Follower, quick: u64) -> bool {
+        let published = self.raw.load(owner::PUBLISHED, Ordering::Acquire);
+        published == quick || self.is_slowly_still(follower, quick)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_slowly_still(&self, follower: &Follower, quick: u64) -> bool {
+        quick == NEVER && self.owner_says() == follower.seen()
+    }
+
+    /// What the owner page says now.
     pub(crate) fn owner_says(&self) -> Seen {
         let published = self.raw.load(owner::PUBLISHED, Ordering::Acquire);
         Seen { published, boot: self.raw.load(owner::BOOT, Ordering::Acquire) }
@@ -134,7 +169,7 @@ impl Shared {
             match self.generation_of(follower, seen) {
                 Ok(generation) => {
                     self.set_generation(generation);
-                    follower.see(seen);
+                    follower.see(seen, generation);
                     follower.recover();
                 }
                 Err(error) => {
@@ -203,28 +238,31 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn scan_again(&self, follower: &Follower) -> bool {
-        self.scan_of(follower, &follower.scanned, |engine| engine.follow_directory())
+        self.scan_of(follower, What::Directory)
     }
 
     /// Reads the names where a commit came since they were read. The caller holds a generation.
     fn names_again(&self, follower: &Follower) -> bool {
-        self.scan_of(follower, &follower.named, |engine| engine.follow_names())
+        self.scan_of(follower, What::Names)
     }
 
-    /// Runs `scan` until no commit comes in its way.
-    fn scan_of(
-        &self,
-        follower: &Follower,
-        scanned: &AtomicU64,
-        scan: impl Fn(&mut Engine<'_>) -> Result<()>,
-    ) -> bool {
+    /// Reads the directory, or names too, until no commit comes in the way.
+    fn scan_of(&self, follower: &Follower, what: What) -> bool {
+        let scanned = match what {
+            What::Directory => &follower.scanned,
+            What::Names => &follower.named,
+        };
         let mut state = self.lock();
         for look in 1..=SCANS {
             let turn = follower.turn();
             if follower.is_broken() || scanned.load(Ordering::Acquire) == turn {
                 return !follower.is_broken();
             }
-            let done = scan(&mut Engine { shared: self, state: &mut state });
+            let mut engine = Engine { shared: self, state: &mut state };
+            let done = match what {
+                What::Directory => engine.follow_directory(),
+                What::Names => engine.follow_names(),
+            };
             let stood = self.owner_says() == follower.seen() && follower.turn() == turn;
             match done {
                 Ok(()) => {

@@ -150,24 +150,34 @@ impl Shared {
     pub(crate) fn select(&self, at: u64) -> Word {
         match &self.follower {
             None => self.epoch.select(View::Newest, || self.pair(at)),
-            Some(follower) => self.select_committed(follower, at),
+            Some(follower) => match self.look(follower, at) {
+                Some(word) => word,
+                None => self.look_again(follower, at),
+            },
         }
     }
 
-    /// The word of a pair that the generation names which is committed at this moment.
-    fn select_committed(&self, follower: &Follower, at: u64) -> Word {
-        loop {
-            let seen = follower.seen();
-            let word = self.epoch.select(View::Committed, || self.pair(at));
-            // The loads of the pair acquire, so this look comes after them: both words were
-            // loaded in the generation that was chosen.
-            if self.owner_says() == seen {
+    /// The word of a pair that the generation names which is committed at this moment; `None`
+    /// when that is not the one that was chosen any more.
+    #[inline]
+    fn look(&self, follower: &Follower, at: u64) -> Option<Word> {
+        let quick = follower.quick();
+        let open = self.epoch.seen();
+        let word = self.pair(at).word(open, View::Committed);
+        // The loads of the pair acquire, so this look comes after them: both words were loaded in
+        // the generation that was chosen.
+        self.still_says(follower, quick).then_some(word)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_again(&self, follower: &Follower, at: u64) -> Word {
+        while self.catch_up(follower) {
+            if let Some(word) = self.look(follower, at) {
                 return word;
             }
-            if !self.catch_up(follower) {
-                return Word::EMPTY;
-            }
         }
+        Word::EMPTY
     }
 
     /// Finds the block of an id, as this file's readers see it.

@@ -116,12 +116,9 @@ impl Pair {
     /// The word that counts; one of tag 0 where there is none.
     #[inline]
     pub(crate) fn word(self, open: u16, view: View) -> Word {
-        if view == View::Newest {
-            return self.newest(open);
-        }
-        match self.which(open, view) {
-            Some(which) => self.0[which],
-            None => Word::EMPTY,
+        match view {
+            View::Newest => self.newest(open),
+            View::Committed => self.committed(open),
         }
     }
 
@@ -131,6 +128,18 @@ impl Pair {
         let Self([first, second]) = self;
         let later = second.age(open) < first.age(open);
         Word(select_unpredictable(later, second.0, first.0))
+    }
+
+    /// The word of the last commit; one of tag 0 where there is none.
+    #[inline]
+    fn committed(self, open: u16) -> Word {
+        let Self([first, second]) = self;
+        // One less, the age 0 of the open epoch is older than any, no word included.
+        let age = |word: Word| word.age(open).wrapping_sub(1);
+        let later = age(second) < age(first);
+        let word = Word(select_unpredictable(later, second.0, first.0));
+        // Both are of the open epoch in a damaged file alone.
+        if word.tag() == open { Word::EMPTY } else { word }
     }
 
     /// The place in the pair that a publish of the open epoch stores to: the word of this epoch

@@ -22,6 +22,33 @@ pub(crate) fn register(criterion: &mut Criterion<Clock>, scale: Scale) {
     reads::<Ours>(criterion, "ours", scale);
     reads::<Limit>(criterion, "limit", scale);
     reads::<Volatile>(criterion, "mimalloc", scale);
+    reads_of_another(criterion, scale);
+}
+
+/// The same reads through a read-only open beside the writer: what they cost in another process.
+/// Its mapping, tables and locks are its own; only the file is the same.
+fn reads_of_another(criterion: &mut Criterion<Clock>, scale: Scale) {
+    let mut group = group(criterion, "heap_get");
+    let mut fixture: Option<(Filled<Ours>, Ours)> = None;
+    let prepared = || {
+        let filled = must(Filled::<Ours>::new(scale));
+        let reading = must(Ours::open_read_only(&filled.folder));
+        (filled, reading)
+    };
+    group.throughput(Throughput::Elements(READS as u64));
+    for (name, run) in [
+        ("ours_other", read_run as fn(&Ours, &[Place]) -> Result<u64>),
+        ("ours_other_many", |heap, places| heap.reader()?.read_many(places)),
+        ("ours_other_each", read_each),
+    ] {
+        group.bench_function(name, |bencher| {
+            let (filled, reading) = fixture.get_or_insert_with(prepared);
+            bencher.iter(|| {
+                let (_, places) = filled.next();
+                must(run(reading, places))
+            });
+        });
+    }
 }
 
 /// A heap full of blocks, and where to read.
@@ -29,7 +56,7 @@ struct Filled<H> {
     heap: H,
     places: Vec<Place>,
     at: usize,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl<H: BlockHeap> Filled<H> {
@@ -44,7 +71,7 @@ impl<H: BlockHeap> Filled<H> {
         drop(writer);
         heap.commit()?;
         let places = work.places(&ids, 16 * READS);
-        Ok(Self { heap, places, at: 0, _folder: folder })
+        Ok(Self { heap, places, at: 0, folder: folder })
     }
 
     /// The next places, over and over.

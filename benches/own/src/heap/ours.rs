@@ -39,6 +39,17 @@ impl Ours {
     }
 }
 
+impl Ours {
+    /// Opens the heap for reading, beside the one that writes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the heap.
+    pub fn open_read_only(folder: &Folder) -> Result<Self> {
+        Self::new(RegionFile::options().open_read_only(folder.trusted().file(NAME))?)
+    }
+}
+
 impl BlockHeap for Ours {
     type Reader<'a> = OursReader<'a>;
     type Writer<'a> = OursWriter<'a>;

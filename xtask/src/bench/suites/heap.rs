@@ -14,6 +14,8 @@ const LIMIT: &str = "bare slots and lists";
 const BOOST: &str = "Boost";
 const TWO_SYNCS: &str = "two syncs of the pages";
 const EMPTY: &str = "ours, empty heap";
+const IN_PROCESS: &str = "ours, in its process";
+const ALONE: &str = "ours, alone";
 
 pub(super) const ROWS: &[Row] = &[
     // Blocks.
@@ -55,6 +57,24 @@ pub(super) const ROWS: &[Row] = &[
         .against(LIMIT, nanos("heap_get/limit")),
     Row::new("get 8 bytes, dependent", nanos("heap_get/ours_chain"), Reported)
         .against(LIMIT, nanos("heap_get/limit_chain")),
+    Row::new("get from another process", nanos("heap_get/ours_other"), RatioAtMost(1.2))
+        .against(IN_PROCESS, nanos("heap_get/ours")),
+    Row::new("get from another, batch", nanos("heap_get/ours_other_many"), Reported)
+        .against(IN_PROCESS, nanos("heap_get/ours_many")),
+    Row::new("get from another, a lock each", nanos("heap_get/ours_other_each"), Reported)
+        .against(IN_PROCESS, nanos("heap_get/ours_each")),
+    Row::new("put beside 1 reader", measured("heap_ours_beside_writer_1"), RatioAtMost(1.3))
+        .against(ALONE, measured("heap_ours_beside_writer_alone")),
+    Row::new("put beside 4 readers", measured("heap_ours_beside_writer_4"), RatioAtMost(1.3))
+        .against(ALONE, measured("heap_ours_beside_writer_alone")),
+    Row::new("get beside the writer", measured("heap_ours_beside_reader_1"), RatioAtMost(1.15))
+        .against(ALONE, measured("heap_ours_beside_reader_alone")),
+    Row::new(
+        "get of 4 beside the writer",
+        measured("heap_ours_beside_reader_4"),
+        RatioAtMost(1.15),
+    )
+    .against(ALONE, measured("heap_ours_beside_readers_alone")),
     Row::new("read 8 bytes, workload, Boost", measured("heap_ours_work_read"), Reported)
         .against(BOOST, program("boost_read")),
     Row::new("write 8 bytes after a commit", measured("heap_ours_work_write"), Reported)

@@ -7,6 +7,7 @@ mod work; // the workload itself, phase by phase
 mod file; // bytes of files: small blocks, rounds of churn, none
 mod open; // open to first read: clean, killed; first change after
 mod commit; // commits of few changed blocks: time, bytes of the device
+mod beside; // one writer beside reader threads
 mod many; // allocation beside millions of free blocks, thousands of regions
 
 use std::{io::Write, time::Duration};
@@ -46,6 +47,7 @@ fn of<H: BlockHeap>(name: &str, group: &str, family: &Family) -> Result<Vec<Meas
     }
     match group {
         "work" => work::measure::<H>(family),
+        "beside" if name.starts_with("heap_ours") => beside::measure(family),
         "calm" => work::measure_calm::<H>(family),
         "many" => many::measure::<H>(family),
         _ if !H::DURABLE => Err("memory has no files".into()),
