@@ -152,7 +152,8 @@ impl FileOptions {
     ///
     /// # Errors
     ///
-    /// `NotFound`; `Locked` while another process has it; `Corrupt`, `Truncated` or
+    /// `NotFound`; `Locked` while another writer has it, for scratch content a reader too;
+    /// `Corrupt`, `Truncated` or
     /// `UnknownVersion` for what the bytes are; `Unclean` for scratch content that was not closed;
     /// `Unsupported` as for `create`; `Io`.
     ///
@@ -179,11 +180,13 @@ impl FileOptions {
         }
     }
 
-    /// Opens a file for reading: the last committed state, without a store to the file.
+    /// Opens a file for reading, without a store to it: a writer may have it meanwhile, in this
+    /// process or another, and each read shows what is committed at that moment.
     ///
     /// # Errors
     ///
-    /// As `open`; `Locked` while a writer has it.
+    /// As `open`; `Locked` while a writer of scratch content has it, or changes committed bytes in
+    /// place, or has it open and its lock file cannot be read.
     pub fn open_read_only(&self, location: impl Into<Location>) -> Result<RegionFile> {
         self.check()?;
         RegionFile::open_read_only_at(&location.into(), self)
