@@ -4,6 +4,7 @@ pub(crate) mod adopt; // regions: adopt, give back
 mod block; // blocks: space, write, publish, retire
 mod commit; // sync, superblock, sync; sweep
 mod discard; // undo the open epoch
+mod evacuate; // blocks move, regions are given back
 pub(crate) mod index; // indices of ids
 pub(crate) mod open; // which state is kept
 mod rebuild; // volatile state from the file

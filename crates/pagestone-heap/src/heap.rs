@@ -157,6 +157,16 @@ impl Heap {
         self.find(pin, id).map(|found| found.capacity)
     }
 
+    /// Where the payload of a block starts, in bytes from the start of the file: until it is
+    /// replaced, freed, undone or moved. [`RegionFile::set_relocation_hook`] tells of moves.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    pub fn offset(&self, pin: &Pin<'_>, id: BlockId) -> Result<u64> {
+        self.find(pin, id).map(|found| found.at + BLOCK_HEADER)
+    }
+
     /// The 32 bits that are kept with a block for the caller; 0 at first.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ mod file; // the region file: create, open, stores, roots, close
 mod options; // how a file is created and opened
 mod writer; // the one writer: commit, discard
 mod heap; // blocks by id: allocate, get, put, free
+mod shrink; // blocks moved together, space given back
+mod relocation; // who is told of blocks that move
 mod pin; // who may still look
 mod follow; // a reader beside a writer of another process
 mod stats; // counts
@@ -20,6 +22,7 @@ mod names; // names of stores and roots
 mod space; // free space inside regions
 mod ranges; // free space between regions
 mod retired; // space that waits
+mod evacuation; // what a shrink knows between its steps
 mod snapshot; // the record of free space that a close leaves
 mod units; // what each unit of the file belongs to
 mod class; // size classes of blocks
@@ -36,6 +39,8 @@ pub use crate::{
     id::BlockId,
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,
+    relocation::Relocation,
+    shrink::{Shrink, ShrinkProgress, ShrinkState},
     stats::Stats,
     verify::{Problem, Progress, Report, Verify},
     writer::Writer,

@@ -35,6 +35,39 @@ impl Ranges {
         Some(Range { start, len })
     }
 
+    /// The lowest range that has at least and at most so many bytes below `below`, cut off there.
+    pub(crate) fn lowest(&self, lens: (u64, u64), below: u64) -> Option<Range> {
+        self.usable(lens, below).next()
+    }
+
+    /// All ranges that have at least and at most so many bytes below `below`, cut off there, in
+    /// order.
+    pub(crate) fn usable(
+        &self,
+        (least, most): (u64, u64),
+        below: u64,
+    ) -> impl Iterator<Item = Range> + '_ {
+        let starts = self.by_start.range(..below);
+        let cut = starts
+            .map(move |(start, len)| Range { start: *start, len: (*len).min(below - *start) });
+        cut.filter(move |range| least <= range.len && range.len <= most)
+    }
+
+    /// Takes a part of a free range.
+    pub(crate) fn take_part(&mut self, part: Range) {
+        let before = self.by_start.range(..=part.start).next_back();
+        let Some((start, len)) = before.map(|(start, len)| (*start, *len)) else { return };
+        let end = start + len;
+        assert!(part.end() <= end, "a range that is not free");
+        self.remove(start, len);
+        if start < part.start {
+            self.insert(start, part.start - start);
+        }
+        if part.end() < end {
+            self.insert(part.end(), end - part.end());
+        }
+    }
+
     /// Adds a range, which joins its neighbours.
     pub(crate) fn give(&mut self, range: Range) {
         let Range { mut start, mut len } = range;
@@ -113,6 +146,14 @@ mod tests {
         assert_eq!(ranges.take(10), Some(Range { start: 40, len: 10 }));
         assert_eq!(ranges.take(11), Some(Range { start: 5, len: 11 }));
         assert_eq!((ranges.total(), ranges.tail(20)), (4, 16));
+        assert_eq!(ranges.lowest((4, 9), 100), Some(Range { start: 16, len: 4 }));
+        assert_eq!(ranges.lowest((4, 9), 19), None);
+        ranges.take_part(Range { start: 17, len: 1 });
+        assert_eq!(
+            ranges.usable((1, 9), 100).map(|range| range.start).collect::<Vec<_>>(),
+            [16, 18]
+        );
+        ranges.give(Range { start: 17, len: 1 });
         ranges.cut(18);
         assert_eq!((ranges.total(), ranges.tail(18), ranges.tail(20)), (2, 16, 20));
         assert_eq!(ranges.take(3), None);

@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     names: RwLock<Names>,
     poison: OnceLock<(&'static str, String)>,
     state: Mutex<State>,
+    /// Writers that wait for the state.
+    wanted: AtomicU64,
 }
 
 /// A block that a lookup found.
@@ -87,6 +89,7 @@ impl Shared {
             names: RwLock::new(Names::default()),
             poison: OnceLock::new(),
             state: Mutex::new(State::default()),
+            wanted: AtomicU64::new(0),
         }
     }
 
@@ -98,6 +101,22 @@ impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic in a caller's closure leaves the state whole: it is changed before or after.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the one lock of the file, so that a shrink knows of who waits.
+    pub(crate) fn lock_soon(&self) -> MutexGuard<'_, State> {
+        if let Ok(state) = self.state.try_lock() {
+            return state;
+        }
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        let state = self.lock();
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        state
+    }
+
+    /// Whether a writer waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) != 0
     }
 
     pub(crate) fn stores(&self) -> RwLockReadGuard<'_, Vec<Option<Arc<Store>>>> {

@@ -81,6 +81,8 @@ pub(crate) struct Space {
     some: std::collections::VecDeque<u32>,
     /// Grains freed in the zones of `some`.
     crumbs: u64,
+    /// Grains from and to which nothing is listed, so that nothing there is handed out.
+    avoided: Vec<(u64, u64)>,
 }
 
 impl Space {
@@ -124,12 +126,52 @@ impl Space {
     /// Lists a run that lies in one zone.
     fn list(&mut self, run: Run) {
         // One grain holds no block; it waits in the bitmap until a neighbour is freed.
-        if run.grains < 2 {
+        if run.grains < 2 || self.is_avoided(run.grain) {
             return;
         }
         let zone = &mut self.zones[zone_of(run.grain)];
         zone.listed += 1;
         self.bins.push(class_below(run.grains), Listed { run, stamp: zone.stamp });
+    }
+
+    fn is_avoided(&self, grain: u64) -> bool {
+        self.avoided.iter().any(|(first, end)| *first <= grain && grain < *end)
+    }
+
+    /// Hands nothing of the region `from..end` out until it is [offered again](Self::offer_again);
+    /// what is freed there stays free.
+    pub(crate) fn avoid(&mut self, from: u64, end: u64) {
+        let (first, last) = (zone_of(from / GRAIN), zone_of((end - 1) / GRAIN));
+        self.avoided.push((from / GRAIN, end / GRAIN));
+        for zone in first..=last {
+            self.forget_listed(zone);
+        }
+        // Neighbours in the zones at both ends are listed anew.
+        for zone in if first == last { vec![first] } else { vec![last, first] } {
+            self.sweep(u32::try_from(zone).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Hands what is free in an avoided region out again.
+    pub(crate) fn offer_again(&mut self, from: u64, end: u64) {
+        let range = (from / GRAIN, end / GRAIN);
+        let before = self.avoided.len();
+        self.avoided.retain(|avoided| *avoided != range);
+        if self.avoided.len() < before {
+            self.offer(from, end);
+        }
+    }
+
+    /// Hands all avoided space out again.
+    pub(crate) fn offer_all_again(&mut self) {
+        for (first, end) in std::mem::take(&mut self.avoided) {
+            self.offer(first * GRAIN, end * GRAIN);
+        }
+    }
+
+    /// The first grain of `from..end` that is not free.
+    pub(crate) fn next_used(&self, from: u64, end: u64) -> Option<u64> {
+        self.bits.next_clear(from, end)
     }
 
     /// Gives a run back.
@@ -274,6 +316,7 @@ impl Space {
     /// Takes all of `from..end` out of use.
     pub(crate) fn remove(&mut self, from: u64, end: u64) {
         self.bits.clear_all(from / GRAIN, end / GRAIN);
+        self.avoided.retain(|(first, _)| !(from / GRAIN..end / GRAIN).contains(first));
         let (first, last) = (zone_of(from / GRAIN), zone_of((end - 1) / GRAIN));
         for zone in first..=last {
             // What a neighbour in the same zone has free is listed again by its next sweep.
@@ -393,6 +436,38 @@ mod tests {
             assert_eq!(run.grains, 4);
         }
         assert!(sweeps <= 32, "{sweeps} sweeps: more than one per MiB");
+    }
+
+    #[test]
+    fn avoided_space_is_handed_out_when_it_is_offered_again() {
+        let mut space = space(3);
+        let (from, end) = ((1 << 20) + (192 << 10), (2 << 20) + (128 << 10));
+        // As their headers do, they keep runs from reaching from one region into the next.
+        for start in [from, end] {
+            assert!(space.mark_used(Run { grain: start / GRAIN, grains: 4 }));
+        }
+        let inside = Run { grain: from / GRAIN + 100, grains: 300 };
+        assert!(space.mark_used(inside));
+        space.avoid(from, end);
+        space.free(inside);
+        let all = |space: &mut Space| {
+            let mut runs = Vec::new();
+            loop {
+                match space.take(4) {
+                    Some(run) => runs.push(run),
+                    None if space.sweep_much() || space.sweep_some() => {}
+                    None => return runs,
+                }
+            }
+        };
+        let others = all(&mut space);
+        assert!(others.iter().all(|run| run.at() < from || end <= run.at()));
+        let beside = ((3 << 20) - (64 << 10) - (end - from)) / GRAIN / 4 - 1;
+        assert_eq!(others.len() as u64, beside, "all beside it, the zones at its ends too");
+        assert_eq!(space.next_used(end / GRAIN - 4, u64::MAX), Some(end / GRAIN));
+        assert_eq!(space.next_used(from / GRAIN + 4, end / GRAIN), None);
+        space.offer_again(from, end);
+        assert_eq!(all(&mut space).len() as u64, (end - from) / GRAIN / 4 - 1);
     }
 
     #[test]

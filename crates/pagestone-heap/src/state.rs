@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
-    ranges::Ranges, region::Region, retired::Retired, snapshot::Lazy, space::Space, store::Indices,
+    evacuation::Evacuation, ranges::Ranges, region::Region, relocation::Hook, retired::Retired,
+    snapshot::Lazy, space::Space, store::Indices,
 };
 
 /// The volatile state under the file's lock.
@@ -41,6 +42,10 @@ pub(crate) struct State {
     pub(crate) adoptions: u64,
     /// The length that the committed superblock names.
     pub(crate) committed_len: u64,
+    /// The shrink under way.
+    pub(crate) evacuation: Evacuation,
+    /// Who is told of blocks that move.
+    pub(crate) hook: Hook,
 }
 
 impl State {

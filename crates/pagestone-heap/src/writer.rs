@@ -28,7 +28,7 @@ pub struct Writer<'f> {
 
 impl<'f> Writer<'f> {
     pub(crate) fn new(file: &'f RegionFile) -> Self {
-        Self { file, state: file.shared.lock() }
+        Self { file, state: file.shared.lock_soon() }
     }
 
     #[inline]

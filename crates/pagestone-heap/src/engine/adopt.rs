@@ -56,6 +56,11 @@ impl Engine<'_> {
         let number = self.vacant_number(wanted.kind)?;
         let units = units_of(len_code(wanted.len.div_ceil(crate::layout::UNIT)));
         let range = self.take_range(units * crate::layout::UNIT)?;
+        self.adopt_range(number, wanted, range)
+    }
+
+    /// Adopts a range that is zero, or holds what it shall hold, under a vacant number.
+    pub(crate) fn adopt_range(&mut self, number: u32, wanted: Wanted, range: Range) -> Result<u32> {
         let mut region = Region::new(wanted.kind, range);
         region.store = wanted.store;
         region.part = u8::try_from(wanted.part).unwrap_or(u8::MAX);
@@ -81,7 +86,7 @@ impl Engine<'_> {
 
     /// A number that no region of the newest state has; a directory that is nearly full grows
     /// first.
-    fn vacant_number(&mut self, kind: Kind) -> Result<u32> {
+    pub(crate) fn vacant_number(&mut self, kind: Kind) -> Result<u32> {
         let last = (0..PARTS).take_while(|part| self.shared.directory.has(*part)).last();
         let end = first_of(last.map_or(0, |part| part + 1)) / 2;
         let numbers = &mut self.state.numbers;
@@ -132,6 +137,12 @@ impl Engine<'_> {
             }
             return Ok(range);
         }
+        self.grow_range(len)
+    }
+
+    /// Takes a zeroed range at the end of the file, which grows.
+    pub(crate) fn grow_range(&mut self, len: u64) -> Result<Range> {
+        let raw = &self.shared.raw;
         let end = raw.len();
         let start = self.state.ranges.tail(end);
         raw.grow(start + len)?;
@@ -176,6 +187,7 @@ impl Engine<'_> {
             self.state.space.remove(region.base(), region.range.end());
         }
         self.state.leave(number);
+        self.state.evacuation.left(number);
         self.state.numbers.vacant.push(u64::from(number));
         self.retire(!committed, Waste::Range(region.range));
         Ok(())

@@ -115,7 +115,7 @@ impl Drop for Untaken<'_, '_> {
 
 /// Whether the class in the slot is that of the length in the header.
 #[inline]
-fn is_class_of(found: &Found) -> bool {
+pub(crate) fn is_class_of(found: &Found) -> bool {
     let grains = (BLOCK_HEADER + found.len as u64).div_ceil(GRAIN);
     match u32::try_from(grains) {
         Ok(grains) if grains <= GRAINS_MAX => found.word.class() == class_of(grains),

@@ -1,12 +1,19 @@
 //! Discard: the open epoch is undone as a whole.
 
 use crate::{
+    class::GRAIN,
     engine::{Engine, rebuild::Found},
     error::{Error, ErrorKind, Result},
-    layout::owner,
+    evacuation::Evacuation,
+    id::BlockId,
+    layout::{BLOCK_HEADER, owner},
     options::Durability,
+    region::Region,
+    relocation::Relocation,
     retired::Waste,
-    word::Word,
+    store::SYSTEM,
+    units::Kind,
+    word::{TOMBSTONE, Word},
 };
 
 impl Engine<'_> {
@@ -20,6 +27,9 @@ impl Engine<'_> {
         if !self.state.changed {
             return Ok(());
         }
+        self.tell_undone();
+        // Its lists are made anew, and what it moved lies where it lay.
+        self.state.evacuation = Evacuation::default();
         let epoch = self.state.generation + 1;
         // From here on it has happened: an open that finds the mark goes on with it.
         self.set_word(owner::DISCARDING, epoch);
@@ -38,13 +48,50 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// Tells the hook of blocks that will be where the last commit has them.
+    fn tell_undone(&mut self) {
+        if !self.state.hook.is_set() {
+            return;
+        }
+        let is_users = |region: &&Region| region.kind == Kind::Table && region.store != SYSTEM;
+        let tables: Vec<Region> =
+            self.state.regions.iter().flatten().filter(is_users).copied().collect();
+        for table in tables {
+            for slot in (table.base()..table.range.end()).step_by(16) {
+                if let Some(relocation) = self.undone(slot) {
+                    self.state.hook.tell(relocation);
+                }
+            }
+        }
+    }
+
+    /// How a block goes back that a discard finds at another place than the last commit.
+    fn undone(&self, slot: u64) -> Option<Relocation> {
+        let (newest, committed) = (self.newest(slot), self.committed(slot));
+        let dead = |word: Word| word.is_empty() || word.class() == TOMBSTONE;
+        if newest == committed || dead(newest) || dead(committed) {
+            return None;
+        }
+        let id = |word: Word| {
+            let at =
+                Some(word.body() * GRAIN).filter(|at| at + BLOCK_HEADER <= self.shared.raw.len());
+            at.map(|at| BlockId::from_bits(self.shared.header(at).id.get()))
+        };
+        // An index that was used again names another block.
+        let same = id(newest).filter(|found| Some(*found) == id(committed))?;
+        let moved = newest.tag() == self.shared.tag() && newest.body() != committed.body();
+        let payload = |word: Word| word.body() * GRAIN + BLOCK_HEADER;
+        let (from, to) = (payload(newest), payload(committed));
+        moved.then_some(Relocation { id: same, from, to })
+    }
+
     /// Ranges that only the open epoch has.
     fn adopted_ranges(&self) -> Vec<Waste> {
         let mut ranges = Vec::new();
         for (number, region) in (0_u32..).zip(&self.state.regions) {
             let Some(region) = region else { continue };
             let Ok(at) = self.number_pair(number) else { continue };
-            let committed = crate::region::Region::decode(self.committed(at));
+            let committed = Region::decode(self.committed(at));
             if committed != Some((region.kind, region.range)) && number != 0 {
                 ranges.push(Waste::Range(region.range));
             }

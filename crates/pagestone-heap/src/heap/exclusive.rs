@@ -18,6 +18,7 @@ use crate::{
     pin::Pin,
     region::lifecycle::{Keeper, private_mut, published},
     shared::Found,
+    shrink::{Shrink, ShrinkProgress},
 };
 
 /// A heap with its file, owned by one holder: no view of the file is alive beside it.
@@ -257,6 +258,10 @@ impl HeapMut {
 
     fn lend(&mut self, id: BlockId, alone: bool) -> Result<BlockMut<'_>> {
         let found = self.find(id)?;
+        let mut state = self.heap.shared().lock();
+        // A copy of the block that is not whole yet would miss the change.
+        Engine { shared: self.heap.shared(), state: &mut state }.drop_long();
+        drop(state);
         let (file, place) = (self.heap.file.clone(), (found.at, found.len));
         let bytes = private_mut(&self.heap.file.shared.raw, &mut self.heap.store, place);
         let at = found.at + crate::layout::BLOCK_HEADER;
@@ -309,6 +314,15 @@ impl HeapMut {
     /// As [`Writer::discard`](crate::Writer::discard).
     pub fn discard(&mut self) -> Result<()> {
         self.heap.file.writer().discard()
+    }
+
+    /// Moves blocks together and gives space back; see [`RegionFile::shrink`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RegionFile::shrink`].
+    pub fn shrink(&mut self, shrink: Shrink<'_>) -> Result<ShrinkProgress> {
+        self.heap.file.shrink(shrink)
     }
 
     /// Commits and closes; see [`RegionFile::close`].

@@ -7,7 +7,7 @@
 //! invariants that make this sound:
 //!
 //! - L1: an `Owned` is made only of space that the allocator just took out of its bitmap of free
-//!   grains, or that was just adopted. No word of the newest state names it, nor of the committed
+//!   grains, or that was just adopted, or of a free range that it keeps for one. No word of the newest state names it, nor of the committed
 //!   one: such space is not free, it is used or in quarantine.
 //! - L2: space is retired after the publish that replaced it, and becomes free only when no pin of
 //!   this process is as old as the retirement. A slice of a published block borrows its pin, or
@@ -81,6 +81,11 @@ impl<'k> Keeper<'k> {
         Self(std::marker::PhantomData)
     }
 
+    /// The borrow of the writer's state, without which nothing is retired, reused or changed.
+    pub(crate) fn writer(_state: &'k crate::state::State) -> Self {
+        Self(std::marker::PhantomData)
+    }
+
     /// The borrow of the one owner, through whom alone anything could be retired and reused.
     pub(crate) fn owner<T: ?Sized>(_owner: &'k T) -> Self {
         Self(std::marker::PhantomData)
@@ -97,6 +102,18 @@ pub(crate) fn published<'k>(
     // SAFETY: a word named the block after the keeper was there, so it is not reused while the
     // keeper lives (L2), and nobody stores to published bytes (L3).
     unsafe { raw.slice(at + BLOCK_HEADER, len) }
+}
+
+/// Bytes of a published block, header included, that a lookup found while `_keeper` held.
+#[inline]
+pub(crate) fn stored<'k>(
+    raw: &'k RawFile,
+    _keeper: Keeper<'k>,
+    (at, len): (u64, usize),
+) -> &'k [u8] {
+    // SAFETY: a word named the block after the keeper was there, so it is not reused while the
+    // keeper lives (L2), and nobody stores to published bytes (L3).
+    unsafe { raw.slice(at, len) }
 }
 
 /// The payload of the block at `at`, which is private to the open epoch, to be changed in place;

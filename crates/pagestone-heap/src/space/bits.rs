@@ -82,6 +82,20 @@ impl Bits {
         count
     }
 
+    /// The first bit of `from..end` that is not set.
+    pub(super) fn next_clear(&self, from: u64, end: u64) -> Option<u64> {
+        let mut at = from;
+        while at < end {
+            let word = self.0.get(index(at)).copied().unwrap_or(0);
+            let ones = (word >> (at % 64)).trailing_ones();
+            if u64::from(ones) < 64 - at % 64 {
+                return Some(at + u64::from(ones)).filter(|at| *at < end);
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        None
+    }
+
     /// The runs of set bits in `grains` grains from `first` on, a multiple of 64, in order.
     pub(super) fn runs(&self, first: u64, grains: u64) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
@@ -150,5 +164,8 @@ mod tests {
         assert!(!bits.take(Run { grain: 60, grains: 1 }));
         assert!(!bits.take(Run { grain: 639, grains: 2 }), "past the end");
         assert_eq!(bits.runs(64, 64).len(), 1);
+        for (from, end, clear) in [(192, 640, 320), (448, 640, 640), (448, 700, 640), (3, 4, 4)] {
+            assert_eq!(bits.next_clear(from, end), Some(clear).filter(|clear| *clear < end));
+        }
     }
 }

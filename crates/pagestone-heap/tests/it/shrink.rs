@@ -1,0 +1,319 @@
+//! Shrink: blocks move, ids stay, the file becomes shorter, whatever others do meanwhile.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use pagestone_heap::{
+    BlockId, Durability, ErrorKind, Heap, HeapMut, RegionFile, Relocation, Shrink, ShrinkState,
+};
+
+use crate::support::{Dice, Scene, check_clean, contents, marked, options};
+
+/// A heap of many blocks of which a part was freed at random, committed.
+fn half_free(file: &RegionFile, count: u64, freed: u64) -> (Heap, BTreeMap<BlockId, Vec<u8>>) {
+    let heap = file.heap("blocks").unwrap();
+    let mut writer = file.writer();
+    let mut dice = Dice::new(7);
+    let mut model = BTreeMap::new();
+    for seed in 0..count {
+        let bytes = marked(seed, 32 + dice.nth(481));
+        model.insert(heap.allocate_from(&mut writer, &bytes).unwrap(), bytes);
+    }
+    model.retain(|id, _| {
+        let keep = freed <= dice.below(100);
+        if !keep {
+            heap.free(&mut writer, *id).unwrap();
+        }
+        keep
+    });
+    writer.commit().unwrap();
+    drop(writer);
+    (heap, model)
+}
+
+/// Bytes of the payloads, of slots and of headers with their grains.
+fn needed(model: &BTreeMap<BlockId, Vec<u8>>) -> u64 {
+    model.values().map(|bytes| (24 + bytes.len() as u64).next_multiple_of(16)).sum()
+}
+
+#[track_caller]
+fn check_regions(file: &RegionFile, most: u64) {
+    let stats = file.stats();
+    assert!(stats.region_lens[2] <= most, "{} bytes for {most}: {stats:?}", stats.region_lens[2]);
+    let used: u64 = stats.region_lens.iter().sum::<u64>() + (64 << 10);
+    assert_eq!(stats.quarantined, 0, "{stats:?}");
+    assert!(stats.file_len <= used + stats.free_ranges + (64 << 10), "{stats:?}");
+}
+
+#[test]
+fn a_heap_half_free_becomes_dense_and_the_file_short() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, model) = half_free(&file, 30_000, 50);
+    let before = file.stats().file_len;
+    let done = file.shrink(Shrink::new()).unwrap();
+    assert_eq!(done.state, ShrinkState::Done);
+    assert!(contents(&heap) == model);
+    check_clean(&file);
+    check_regions(&file, needed(&model) * 17 / 16 + (256 << 10));
+    assert!(done.file_len < before * 6 / 10, "{} of {before}", done.file_len);
+    assert_eq!(done.file_len, std::fs::metadata(scene.path("file.pgs")).unwrap().len());
+    let generation = file.generation();
+    let again = file.shrink(Shrink::new()).unwrap();
+    assert_eq!((again.blocks, again.file_len, generation), (0, done.file_len, file.generation()));
+    file.close().unwrap();
+    drop(heap);
+    let file = scene.open();
+    assert!(contents(&file.heap("blocks").unwrap()) == model);
+    check_clean(&file);
+}
+
+#[test]
+fn long_blocks_move_down_in_pieces() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let mut ids = Vec::new();
+    for seed in 0..8 {
+        let len = if seed % 2 == 0 { 3_000_000 } else { 2_000_000 };
+        ids.push((heap.allocate_from(&mut file.writer(), &marked(seed, len)).unwrap(), seed, len));
+    }
+    for (id, ..) in ids.drain(..4) {
+        heap.free(&mut file.writer(), id).unwrap();
+    }
+    let mut steps = 0;
+    let mut hook = |_| {
+        steps += 1;
+        ControlFlow::Continue(())
+    };
+    let done = file.shrink(Shrink::new().budget(Duration::ZERO).progress(&mut hook)).unwrap();
+    assert!(40 < steps, "{steps}: a step copies a piece");
+    assert!(done.file_len < 13_000_000, "{done:?}");
+    let pin = file.pin();
+    for (id, seed, len) in ids {
+        assert!(heap.get(&pin, id).unwrap() == marked(seed, len));
+    }
+    drop(pin);
+    check_clean(&file);
+}
+
+#[test]
+fn what_a_pin_holds_waits_and_goes_back_after_it() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, model) = half_free(&file, 20_000, 60);
+    let before = file.stats().file_len;
+    let pin = file.pin();
+    let held: Vec<_> = model.keys().map(|id| (*id, heap.get(&pin, *id).unwrap())).collect();
+    let done = file.shrink(Shrink::new()).unwrap();
+    assert!(held.iter().all(|(id, bytes)| model[id] == *bytes));
+    assert!(0 < done.waiting && done.blocks != 0, "{done:?}");
+    assert!(done.file_len <= before + (1 << 20), "{done:?}");
+    check_clean(&file);
+    drop(held);
+    drop(pin);
+    let done = file.shrink(Shrink::new()).unwrap();
+    assert_eq!(done.waiting, 0);
+    check_regions(&file, needed(&model) * 17 / 16 + (256 << 10));
+    assert!(contents(&heap) == model);
+    check_clean(&file);
+}
+
+#[test]
+fn a_shrink_that_is_broken_off_keeps_nothing_from_use() {
+    let mut lens = Vec::new();
+    for broken_off in [false, true] {
+        let scene = Scene::new();
+        let file = scene.create();
+        let (heap, model) = half_free(&file, 20_000, 50);
+        if broken_off {
+            let mut steps = 0;
+            let mut hook = |_| {
+                steps += 1;
+                if steps < 50 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            let shrink = Shrink::new().budget(Duration::ZERO).progress(&mut hook);
+            let error = file.shrink(shrink).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            file.commit().unwrap();
+            assert!(contents(&heap) == model);
+            check_clean(&file);
+        }
+        let mut writer = file.writer();
+        for _ in 0..30_000 {
+            heap.allocate_from(&mut writer, &[1; 40]).unwrap();
+        }
+        lens.push(writer.stats().file_len);
+        drop(writer);
+        check_clean(&file);
+    }
+    assert!(lens[1] <= lens[0] + (512 << 10), "free space is used as without it: {lens:?}");
+}
+
+/// Offsets as a keeper has them who listens to the hook.
+type Offsets = Arc<Mutex<BTreeMap<BlockId, u64>>>;
+
+fn keep_offsets(file: &RegionFile, heap: &Heap, ids: impl Iterator<Item = BlockId>) -> Offsets {
+    let pin = file.pin();
+    let all = ids.map(|id| (id, heap.offset(&pin, id).unwrap())).collect();
+    let kept: Offsets = Arc::new(Mutex::new(all));
+    let told = Arc::clone(&kept);
+    file.set_relocation_hook(move |moved: Relocation| {
+        let before = told.lock().unwrap().insert(moved.id, moved.to);
+        assert!(before.is_none_or(|before| before == moved.from), "{moved:?}, kept {before:?}");
+    });
+    kept
+}
+
+#[track_caller]
+fn check_offsets(heap: &Heap, kept: &Offsets) {
+    let pin = heap.file().pin();
+    for (id, offset) in &*kept.lock().unwrap() {
+        assert_eq!(heap.offset(&pin, *id).unwrap(), *offset, "{id}");
+    }
+}
+
+#[test]
+fn a_keeper_of_offsets_is_told_of_all_moves_and_of_those_undone() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, mut model) = half_free(&file, 10_000, 50);
+    let long = heap.allocate_from(&mut file.writer(), &vec![1; 400_000]).unwrap();
+    let longer = heap.allocate_from(&mut file.writer(), &vec![2; 400_000]).unwrap();
+    heap.free(&mut file.writer(), long).unwrap();
+    model.insert(longer, vec![2; 400_000]);
+    file.commit().unwrap();
+    let kept = keep_offsets(&file, &heap, model.keys().copied());
+    let before = kept.lock().unwrap().clone();
+    while file.shrink_step(Duration::ZERO).unwrap().state == ShrinkState::Moving {}
+    let moved = kept.lock().unwrap().iter().filter(|(id, at)| before[*id] != **at).count();
+    assert!(1000 < moved, "{moved}");
+    check_offsets(&heap, &kept);
+    let replaced = *model.keys().next().unwrap();
+    heap.put(&mut file.writer(), replaced, &[5; 100]).unwrap();
+    kept.lock().unwrap().insert(replaced, heap.offset(&file.pin(), replaced).unwrap());
+    file.writer().discard().unwrap();
+    assert_eq!(*kept.lock().unwrap(), before);
+    check_offsets(&heap, &kept);
+    file.shrink(Shrink::new()).unwrap();
+    assert_ne!(kept.lock().unwrap()[&longer], before[&longer], "the long one moves too");
+    check_offsets(&heap, &kept);
+    assert!(contents(&heap) == model);
+    file.clear_relocation_hook();
+    check_clean(&file);
+}
+
+#[test]
+fn a_hook_is_told_before_the_block_is_seen_elsewhere() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, model) = half_free(&file, 5_000, 50);
+    let looking = heap.clone();
+    let mut told = 0;
+    let count = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&count);
+    file.set_relocation_hook(move |moved| {
+        let pin = looking.file().pin();
+        assert_eq!(looking.offset(&pin, moved.id).unwrap(), moved.from);
+        told += 1;
+        *counted.lock().unwrap() = told;
+    });
+    let done = file.shrink(Shrink::new()).unwrap();
+    assert!(0 < done.blocks && *count.lock().unwrap() <= done.blocks);
+    file.clear_relocation_hook();
+    assert!(contents(&heap) == model);
+}
+
+#[test]
+fn a_hook_that_panics_leaves_all_as_it_was() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, mut model) = half_free(&file, 5_000, 50);
+    let last = heap.allocate_from(&mut file.writer(), &vec![3; 500_000]).unwrap();
+    model.insert(last, vec![3; 500_000]);
+    file.commit().unwrap();
+    for fatal in [1, 40, u64::MAX] {
+        let mut told = 0;
+        file.set_relocation_hook(move |moved| {
+            told += 1;
+            let long = fatal == u64::MAX && moved.id == last;
+            assert!(told < fatal && !long, "as wanted");
+        });
+        let mut panics = 0;
+        for _ in 0..3 {
+            let run = || file.shrink(Shrink::new().budget(Duration::ZERO));
+            match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(done) => assert_eq!(done.unwrap().state, ShrinkState::Done),
+                Err(_) => panics += 1,
+            }
+            assert!(contents(&heap) == model);
+            check_clean(&file);
+            heap.put(&mut file.writer(), last, &model[&last]).unwrap();
+        }
+        assert!(0 < panics, "{fatal}");
+    }
+    file.clear_relocation_hook();
+    file.shrink(Shrink::new()).unwrap();
+    assert!(contents(&heap) == model);
+    check_clean(&file);
+}
+
+#[test]
+fn scratch_content_and_content_in_memory_shrink() {
+    let scene = Scene::new();
+    let scratch = scene.create_with(&options().durability(Durability::Scratch));
+    let memory = options().in_memory().unwrap();
+    for file in [scratch, memory] {
+        let (heap, model) = half_free(&file, 15_000, 50);
+        let before = file.stats().file_len;
+        let done = file.shrink(Shrink::new()).unwrap();
+        assert!(done.file_len < before * 7 / 10, "{} of {before}", done.file_len);
+        assert!(contents(&heap) == model);
+        check_clean(&file);
+    }
+}
+
+#[test]
+fn a_heap_that_is_owned_alone_shrinks() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, model) = half_free(&file, 5_000, 80);
+    drop(heap);
+    let mut heap = HeapMut::new(file, "blocks").unwrap();
+    assert!(0 < heap.shrink(Shrink::new()).unwrap().blocks);
+    for (id, bytes) in model {
+        assert!(heap.get(id).unwrap() == bytes);
+    }
+}
+
+#[test]
+fn a_change_in_place_is_not_lost_to_a_copy_that_is_under_way() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let first = heap.allocate_from(&mut file.writer(), &vec![1; 4_000_000]).unwrap();
+    let second = heap.allocate_from(&mut file.writer(), &vec![2; 4_000_000]).unwrap();
+    heap.free(&mut file.writer(), first).unwrap();
+    file.commit().unwrap();
+    let before = heap.offset(&file.pin(), second).unwrap();
+    for _ in 0..12 {
+        if file.shrink_step(Duration::ZERO).unwrap().state == ShrinkState::Commit {
+            file.commit().unwrap();
+        }
+    }
+    assert_eq!(heap.offset(&file.pin(), second).unwrap(), before, "still under way");
+    drop(heap);
+    let mut heap = HeapMut::new(file, "blocks").unwrap();
+    heap.in_place(second).unwrap()[0] = 9;
+    let heap = heap.into_shared();
+    heap.file().shrink(Shrink::new()).unwrap();
+    heap.file().shrink(Shrink::new()).unwrap();
+    let pin = heap.file().pin();
+    assert_ne!(heap.offset(&pin, second).unwrap(), before);
+    assert_eq!(heap.get(&pin, second).unwrap()[..2], [9, 2]);
+}
