@@ -1,9 +1,9 @@
 //! Random operations against a map, ended by close, kill and power loss.
 #![expect(clippy::result_large_err, reason = "proptest's own error")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use pagestone_heap::{BlockId, Heap, HeapOptions, RegionFile};
+use pagestone_heap::{BlockId, Heap, HeapOptions, RegionFile, Shrink};
 use proptest::prelude::*;
 
 use crate::support::{Scene, bytes, check_clean, contents, options};
@@ -22,6 +22,8 @@ enum Op {
     Kill,
     PowerLoss,
     Verify,
+    Steps(usize),
+    Shrink,
 }
 
 fn len() -> impl Strategy<Value = usize> {
@@ -47,6 +49,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Kill),
         1 => Just(Op::PowerLoss),
         1 => Just(Op::Verify),
+        3 => (1..6_usize).prop_map(Op::Steps),
+        1 => Just(Op::Shrink),
     ]
 }
 
@@ -144,6 +148,21 @@ impl Run {
             }
             Op::Verify => {
                 drop(writer);
+                check_clean(&file);
+            }
+            Op::Steps(count) => {
+                drop(writer);
+                for _ in 0..*count {
+                    file.shrink_step(Duration::ZERO).unwrap();
+                }
+                check_clean(&file);
+            }
+            Op::Shrink => {
+                drop(writer);
+                let before = file.stats().file_len;
+                let after = file.shrink(Shrink::new()).unwrap().file_len;
+                assert!(after <= before, "{before} bytes became {after}");
+                self.committed = self.newest.clone();
                 check_clean(&file);
             }
             Op::Close | Op::Kill | Op::PowerLoss => {

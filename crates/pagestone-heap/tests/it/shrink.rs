@@ -12,7 +12,7 @@ use pagestone_heap::{
     BlockId, Durability, ErrorKind, Heap, HeapMut, RegionFile, Relocation, Shrink, ShrinkState,
 };
 
-use crate::support::{Dice, Scene, check_clean, contents, marked, options};
+use crate::support::{Dice, Scene, budget, check_clean, contents, marked, options, say};
 
 /// A heap of many blocks of which a part was freed at random, committed.
 fn half_free(file: &RegionFile, count: u64, freed: u64) -> (Heap, BTreeMap<BlockId, Vec<u8>>) {
@@ -316,4 +316,172 @@ fn a_change_in_place_is_not_lost_to_a_copy_that_is_under_way() {
     let pin = heap.file().pin();
     assert_ne!(heap.offset(&pin, second).unwrap(), before);
     assert_eq!(heap.get(&pin, second).unwrap()[..2], [9, 2]);
+}
+
+/// One history: steps of shrinks among all that others do, until a shrink comes to its end.
+struct History {
+    dice: Dice,
+    file: RegionFile,
+    heap: Heap,
+    newest: BTreeMap<BlockId, Vec<u8>>,
+    committed: BTreeMap<BlockId, Vec<u8>>,
+    /// Bytes of all regions that others than the shrink made longer the file by, at most.
+    longest: u64,
+}
+
+impl History {
+    fn new(file: RegionFile, seed: u64) -> Self {
+        let heap = file.heap("blocks").unwrap();
+        file.commit().unwrap();
+        let (newest, committed) = (BTreeMap::new(), BTreeMap::new());
+        Self { dice: Dice::new(seed), file, heap, newest, committed, longest: 0 }
+    }
+
+    fn pick(&mut self) -> Option<BlockId> {
+        let count = self.newest.len();
+        (count != 0).then(|| *self.newest.keys().nth(self.dice.nth(count)).unwrap())
+    }
+
+    fn change(&mut self) {
+        let mut writer = self.file.writer();
+        let bytes = marked(self.dice.word(), self.dice.len());
+        let count = self.newest.len();
+        let picked = (count != 0).then(|| *self.newest.keys().nth(self.dice.nth(count)).unwrap());
+        match (self.dice.below(10), picked) {
+            (0..4, _) | (_, None) => {
+                let id = self.heap.allocate_from(&mut writer, &bytes).unwrap();
+                self.newest.insert(id, bytes);
+            }
+            (4..6, Some(id)) => {
+                self.heap.put(&mut writer, id, &bytes).unwrap();
+                self.newest.insert(id, bytes);
+            }
+            (_, Some(id)) => {
+                self.heap.free(&mut writer, id).unwrap();
+                self.newest.remove(&id);
+            }
+        }
+    }
+
+    /// Free, used and waiting space is all there is.
+    fn check_sum(&self) {
+        check_clean(&self.file);
+        let stats = self.file.stats();
+        let regions: u64 = stats.region_lens.iter().sum();
+        assert!(regions + stats.free_ranges + (64 << 10) <= stats.file_len, "{stats:?}");
+        let out = stats.file_len - regions - stats.free_ranges - (64 << 10);
+        assert!(out <= stats.quarantined + stats.pinned + self.reserved(), "{out}: {stats:?}");
+    }
+
+    /// What a block of its own region that is being copied may have taken.
+    fn reserved(&self) -> u64 {
+        let lens = self.newest.values().map(|bytes| (bytes.len() as u64 + 88) * 9 / 8);
+        lens.max().unwrap_or(0) + (64 << 10)
+    }
+
+    fn run(&mut self) {
+        for _ in 0..400 {
+            self.change();
+        }
+        for _ in 0..60 {
+            match self.dice.below(10) {
+                0 => {
+                    self.file.commit().unwrap();
+                    self.committed = self.newest.clone();
+                }
+                1 => {
+                    self.file.writer().discard().unwrap();
+                    self.newest = self.committed.clone();
+                }
+                2 => self.file.shrink_cancel(),
+                3 => {
+                    for _ in 0..self.dice.below(60) {
+                        self.change();
+                    }
+                }
+                4 => self.pinned(),
+                _ => self.steps(),
+            }
+            assert!(contents(&self.heap) == self.newest);
+            self.check_sum();
+        }
+    }
+
+    fn steps(&mut self) {
+        let len = self.file.stats().file_len;
+        for _ in 0..self.dice.below(12) {
+            let progress = self.file.shrink_step(Duration::ZERO).unwrap();
+            assert!(progress.file_len <= len + (1 << 20), "one region longer at most");
+            if progress.state != ShrinkState::Moving && self.dice.below(2) == 0 {
+                self.file.commit().unwrap();
+                self.committed = self.newest.clone();
+            }
+        }
+    }
+
+    /// Steps and changes while a pin holds blocks.
+    fn pinned(&mut self) {
+        let (file, heap) = (self.file.clone(), self.heap.clone());
+        let pin = file.pin();
+        let ids: Vec<BlockId> = (0..5).filter_map(|_| self.pick()).collect();
+        let held: Vec<(&[u8], Vec<u8>)> = ids
+            .into_iter()
+            .map(|id| (heap.get(&pin, id).unwrap(), self.newest[&id].clone()))
+            .collect();
+        for _ in 0..3 {
+            self.steps();
+            self.change();
+        }
+        assert!(held.iter().all(|(now, then)| now == then), "a pin holds what it saw");
+    }
+
+    /// A shrink alone ends, after no more steps than there is to do, and a second finds nothing.
+    fn end(&mut self) {
+        let before = self.file.stats().file_len;
+        self.longest = before + (1 << 20);
+        let mut steps = 0;
+        let mut most = 0;
+        let mut hook = |progress: pagestone_heap::ShrinkProgress| {
+            steps += 1;
+            most = most.max(progress.file_len);
+            if steps < 5000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let shrink = Shrink::new().budget(Duration::ZERO).progress(&mut hook);
+        let done = self.file.shrink(shrink).unwrap();
+        assert!(most <= self.longest && done.file_len <= before, "{before}, {most}: {done:?}");
+        self.committed = self.newest.clone();
+        assert!(contents(&self.heap) == self.newest);
+        self.check_sum();
+        assert_eq!(done.waiting, 0);
+        let stats = self.file.stats();
+        assert_eq!((stats.quarantined, stats.pinned), (0, 0), "{stats:?}");
+    }
+}
+
+#[test]
+fn histories_of_steps_among_changes_keep_every_block() {
+    let start = std::time::Instant::now();
+    let mut seed = crate::support::seed() << 20;
+    let first = seed;
+    while start.elapsed() < budget(6.0) || seed < first + 6 {
+        let scene = Scene::fast();
+        let file = scene.create_with(&options().region_size(1 << 20));
+        let mut history = History::new(file, seed);
+        for _ in 0..3 {
+            history.run();
+            history.end();
+        }
+        let (newest, file) = (history.newest.clone(), history.file.clone());
+        drop(history);
+        if seed % 2 == 0 {
+            file.close().unwrap();
+        } else {
+            drop(file);
+        }
+        let file = scene.open();
+        assert!(contents(&file.heap("blocks").unwrap()) == newest, "seed {seed}");
+        check_clean(&file);
+        seed += 1;
+    }
+    say(&format!("shrink: {} histories", seed - first));
 }

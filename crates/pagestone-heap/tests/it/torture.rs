@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pagestone_heap::{BlockId, ErrorKind, Heap, HeapOptions, RegionFile};
+use pagestone_heap::{BlockId, ErrorKind, Heap, HeapOptions, RegionFile, ShrinkState};
 use pagestone_testkit::child::{self, Child};
 
 use crate::support::{
@@ -31,10 +31,20 @@ enum Act {
     Commit,
     Discard,
     Close,
+    /// Steps of a shrink up to the commit that it wants.
+    Shrink,
 }
 
-const ACTS: [Act; 7] =
-    [Act::Allocate, Act::Put, Act::Modify, Act::Free, Act::Commit, Act::Discard, Act::Close];
+const ACTS: [Act; 8] = [
+    Act::Allocate,
+    Act::Put,
+    Act::Modify,
+    Act::Free,
+    Act::Commit,
+    Act::Discard,
+    Act::Close,
+    Act::Shrink,
+];
 
 /// What a child is about to do, or has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +129,8 @@ impl Life<'_> {
             0..4 => Act::Commit,
             4 if self.committed.is_some() => Act::Discard,
             5 => Act::Close,
-            6..15 => Act::Modify,
+            6..9 => Act::Shrink,
+            9..15 => Act::Modify,
             15..40 => Act::Put,
             40..60 => Act::Free,
             60..70 if !more => Act::Free,
@@ -181,6 +192,11 @@ impl Life<'_> {
                 drop(writer);
                 file.clone().close().unwrap();
                 self.committed = Some(self.live.clone());
+            }
+            (Act::Shrink, _) => {
+                drop(writer);
+                let step = || file.shrink_step(Duration::from_micros(50)).unwrap();
+                let _more = (0..20).any(|_| step().state != ShrinkState::Moving);
             }
             (act, None) => panic!("{act:?} of nothing"),
         }
@@ -258,7 +274,7 @@ fn apply(state: &mut State, note: &Note) {
         Act::Free => {
             state.remove(&note.id);
         }
-        Act::Commit | Act::Discard | Act::Close => {}
+        Act::Commit | Act::Discard | Act::Close | Act::Shrink => {}
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Blocks 0, 1 and 2 of the base are small, large and longer than a region shares.
-pub(crate) const ALL: [Op; 17] = [
+pub(crate) const ALL: [Op; 20] = [
     Op::Allocate(0, Size::Small),
     Op::Allocate(0, Size::Large),
     Op::Allocate(0, Size::Over),
@@ -35,16 +35,20 @@ pub(crate) const ALL: [Op; 17] = [
     Op::Discard,
     Op::Close,
     Op::Drop,
+    Op::Step(1),
+    Op::Step(4),
+    Op::Shrink,
 ];
 
 /// What a longer sequence is made of.
-pub(crate) const FEW: [Op; 6] = [
+pub(crate) const FEW: [Op; 7] = [
     Op::Put(0, Size::Over),
     Op::Free(2),
     Op::Allocate(0, Size::Small),
     Op::Commit,
     Op::Discard,
     Op::Close,
+    Op::Step(3),
 ];
 
 /// Power losses of a point that are tried at random where there are too many for all.

@@ -96,12 +96,13 @@ struct Run {
 }
 
 /// What precedes a commit that is torn: files of different lengths.
-const BEFORE_COMMIT: [Op; 5] = [
+const BEFORE_COMMIT: [Op; 6] = [
     Op::Allocate(0, Size::Small),
     Op::Allocate(0, Size::Over),
     Op::Put(1, Size::Small),
     Op::Free(0),
     Op::Allocate(0, Size::Large),
+    Op::Step(4),
 ];
 
 /// How the words of a superblock are torn.

@@ -1,9 +1,10 @@
 //! One open file, changed by one operation at a time, with the state that each leaves.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use pagestone_heap::{
-    BlockId, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile, Stats, Verify,
+    BlockId, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile, ShrinkState, Stats,
+    Verify,
 };
 use pagestone_storage::{Location, seam};
 use pagestone_testkit::random::Random;
@@ -58,6 +59,11 @@ pub(crate) enum Op {
     Close,
     /// As a kill between two operations.
     Drop,
+    /// So many of the shortest steps of a shrink; a commit that it asks for is left to others.
+    Step(usize),
+    /// A shrink to its end, with its commits: one operation each.
+    Shrink,
+    ShrinkCancel,
 }
 
 impl Op {
@@ -73,7 +79,7 @@ impl Op {
             if random.chance(40) { Size::Over } else { Size::Small },
         ];
         let size = random.pick(&size).unwrap_or(Size::Small);
-        match random.below(if 10 < live { 78 } else { 100 }) {
+        match random.below(if 10 < live { 91 } else { 113 }) {
             0..=11 => Self::Put(which, size),
             12..=14 => Self::Modify(which),
             15..=19 => Self::Private(which),
@@ -88,6 +94,9 @@ impl Op {
             64..=68 => Self::Discard,
             69..=74 => Self::Close,
             75..=77 => Self::Drop,
+            78..=85 => Self::Step(1 + which % 4),
+            86..=89 => Self::Shrink,
+            90 => Self::ShrinkCancel,
             _ => Self::Allocate(which, size),
         }
     }
@@ -130,6 +139,8 @@ pub(crate) struct Session {
     generation: u64,
     seed: u64,
     reader: Option<Reader>,
+    /// What the last step of a shrink said.
+    shrinking: Option<ShrinkState>,
 }
 
 type Done<T = ()> = Result<T, String>;
@@ -165,6 +176,7 @@ impl Session {
             generation,
             seed: generation << 16,
             reader: manner.reader.then(Reader::new),
+            shrinking: None,
         })
     }
 
@@ -182,6 +194,9 @@ impl Session {
 
     /// Does one operation and notes the state that it leaves.
     pub(crate) fn apply(&mut self, op: Op, steps: &mut Steps) -> Done {
+        if op == Op::Shrink {
+            return self.shrink(steps);
+        }
         let file = self.file()?.clone();
         if let Some(reader) = &self.reader {
             let heaps = if op.is_alone() { vec![] } else { all_heaps(&file)? };
@@ -209,6 +224,32 @@ impl Session {
         });
         seam::mark(steps.len() as u64 - 1);
         Ok(())
+    }
+
+    /// Each step and each commit is an operation of its own.
+    fn shrink(&mut self, steps: &mut Steps) -> Done {
+        for _ in 0..1000 {
+            self.apply(Op::Step(1), steps)?;
+            match self.shrinking {
+                Some(ShrinkState::Done) => return Ok(()),
+                Some(ShrinkState::Commit) => self.apply(Op::CommitShared, steps)?,
+                _ => {}
+            }
+        }
+        Err("a shrink does not end".to_owned())
+    }
+
+    fn step(&mut self, count: usize) -> Done {
+        let file = self.file()?.clone();
+        for _ in 0..count {
+            let progress = file.shrink_step(Duration::ZERO).map_err(|error| text(&error))?;
+            self.shrinking = Some(progress.state);
+        }
+        if contents(&file)? != self.newest.contents {
+            return Err("a step changed contents".to_owned());
+        }
+        drop(file);
+        self.verify()
     }
 
     /// Does operations while a pin holds all blocks, which stay as they are.
@@ -242,6 +283,8 @@ impl Session {
             Op::Allocate(which, size) => self.allocate(HEAPS[which % HEAPS.len()], size)?,
             Op::Heap(which) => drop(self.heap(HEAPS[which % HEAPS.len()])?),
             Op::Close | Op::Drop => self.reopen(op)?,
+            Op::Step(count) => self.step(count)?,
+            Op::ShrinkCancel => self.file()?.shrink_cancel(),
             Op::Commit => self.file()?.writer().commit().map_err(|error| text(&error))?,
             Op::CommitShared => self.file()?.commit().map_err(|error| text(&error))?,
             Op::Discard => {
