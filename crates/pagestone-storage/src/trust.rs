@@ -85,6 +85,19 @@ impl Location {
         &self.path
     }
 
+    /// Returns another file of the same directory, to which the promise extends.
+    ///
+    /// A name that is not a plain file name is refused when the location is opened.
+    #[must_use]
+    pub fn beside(&self, name: impl AsRef<Path>) -> Self {
+        let dir = self.path.parent().unwrap_or(Path::new(""));
+        let trusted = TrustedDir { path: dir.to_path_buf() }.file(name);
+        match self.trust {
+            Trust::Full => trusted,
+            Trust::None | Trust::Escape => Self { trust: self.trust, ..trusted },
+        }
+    }
+
     pub(crate) fn is_trusted(&self) -> bool {
         self.trust == Trust::Full
     }
