@@ -6,6 +6,7 @@ mod options; // how a file is created and opened
 mod writer; // the one writer: commit, discard
 mod heap; // blocks by id: allocate, get, put, free
 mod shrink; // blocks moved together, space given back
+mod compact; // a dense copy of a file
 mod relocation; // who is told of blocks that move
 mod pin; // who may still look
 mod follow; // a reader beside a writer of another process

@@ -76,6 +76,14 @@ pub(crate) const fn units_of(code: u8) -> u64 {
     if code < 8 { code as u64 } else { (8 + (code & 7) as u64) << ((code >> 3) - 1) }
 }
 
+/// The longest length that a region can have of at most `len` bytes.
+pub(crate) fn fitting(len: u64) -> u64 {
+    let units = len / UNIT;
+    let code = len_code(units);
+    let code = if units < units_of(code) { code - 1 } else { code };
+    units_of(code) * UNIT
+}
+
 #[cfg(test)]
 mod tests {
     use super::{len_code, units_of};

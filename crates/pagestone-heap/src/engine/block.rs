@@ -250,6 +250,14 @@ impl Engine<'_> {
         Ok(done)
     }
 
+    /// Writes a block as it is, header and payload, to new space; returns its class and where it
+    /// starts.
+    pub(crate) fn take_over(&mut self, bytes: &[u8]) -> Result<(u8, u64)> {
+        let mut placed = self.place(bytes.len() as u64 - BLOCK_HEADER)?;
+        placed.owned.fill(&self.shared.raw, 0, bytes);
+        Ok((placed.class, placed.owned.at()))
+    }
+
     /// Takes space for a block of `len` bytes.
     fn place(&mut self, len: u64) -> Result<Placed> {
         let bytes = BLOCK_HEADER + len;

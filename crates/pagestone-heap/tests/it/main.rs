@@ -5,6 +5,7 @@ mod support; // files, trust, contents
 mod blocks; // one operation at a time
 mod model; // random operations against a map, with every way to end
 mod shrink; // blocks move, ids stay
+mod compact; // dense copies with the same ids
 mod policies; // commits that happen by themselves
 mod opening; // create, open, close, read-only
 mod predecessors; // the defects of docs/defects-heap.md

@@ -8,7 +8,7 @@ use crate::{
     evacuation::{PATIENCE, Target, Victim},
     layout::{REGION_HEADER, UNIT},
     ranges::Range,
-    region::{len_code, units_of},
+    region::fitting,
     space::Run,
     units::Kind,
 };
@@ -23,14 +23,6 @@ pub(super) enum Room {
     /// None now; a commit may make some.
     AfterCommit,
     Nowhere,
-}
-
-/// The longest length that a region can have of at most `len` bytes.
-fn fitting(len: u64) -> u64 {
-    let units = len / UNIT;
-    let code = len_code(units);
-    let code = if units < units_of(code) { code - 1 } else { code };
-    units_of(code) * UNIT
 }
 
 impl Target {

@@ -1,0 +1,186 @@
+//! A copy of a file without its holes: the same ids, names and contents, one block behind the
+//! other.
+
+use std::{path::PathBuf, sync::Arc};
+
+use pagestone_storage::Location;
+
+use crate::{
+    class::{CLASS_MAX, room_of},
+    engine::{Engine, Found, adopt::Wanted},
+    error::{Error, ErrorKind, Result},
+    file::RegionFile,
+    id::BlockId,
+    layout::{BLOCK_HEADER, UNIT},
+    options::FileOptions,
+    parts::{HIDDEN, PAIR, PARTS, first_of, part_len},
+    region::{
+        fitting,
+        lifecycle::{Keeper, stored},
+    },
+    store::Store,
+    units::Kind,
+    word::{TOMBSTONE, Word},
+};
+
+/// A region of a copy has at most this part of all blocks, as where a file grows.
+const PARTS_OF_ALL: u64 = 16;
+
+/// Files that are removed unless the copy was finished.
+struct Unfinished(Vec<PathBuf>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // The first error is the one to report; the next copy removes what stays.
+            std::fs::remove_file(path).ok();
+        }
+    }
+}
+
+impl RegionFile {
+    /// Writes a dense copy of the file, with the same ids, names, flags and contents, and a new
+    /// uuid: what [`HeapMut`](crate::HeapMut) and readers of this file would see.
+    ///
+    /// The copy is made under a name of its own beside the target, and takes its name when all of
+    /// it is on the device; on an error nothing is left. Writers of this file wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`; `OutOfSpace`; `Corrupt` where slot and block contradict each other; as
+    /// [`FileOptions::create`].
+    pub fn copy_compact(&self, location: impl Into<Location>, options: &FileOptions) -> Result<()> {
+        self.copy_compact_to(&location.into(), options)
+    }
+
+    fn copy_compact_to(&self, target: &Location, options: &FileOptions) -> Result<()> {
+        let span = tracing::info_span!("copy_compact", to = %target.path().display());
+        let _span = span.entered();
+        let exists = || Error::refused(ErrorKind::AlreadyExists, target.path(), "it is there");
+        let name = target.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        let Some(name) = name.filter(|_| !target.path().exists()) else { return Err(exists()) };
+        let part = target.beside(format!(".{name}.part"));
+        let lock = target.beside(format!(".{name}.part.lock"));
+        // What a copy left that was killed; one that is under way has the lock.
+        let open = options.open(part.clone());
+        if open.as_ref().is_err_and(|error| error.kind() == ErrorKind::Locked) {
+            return open.map(drop);
+        }
+        drop(open);
+        std::fs::remove_file(part.path()).ok();
+        let copy = options.create(part.clone())?;
+        let mut unfinished = Unfinished(vec![part.path().to_path_buf(), lock.path().to_path_buf()]);
+        copy.fill_from(self)?;
+        copy.clone().close()?;
+        std::fs::rename(part.path(), target.path()).map_err(|error| {
+            Error::refused(ErrorKind::Io, target.path(), format!("rename: {error}"))
+        })?;
+        // The lock's file alone is left over.
+        unfinished.0.remove(0);
+        copy.shared.raw.sync_directory()?;
+        Ok(())
+    }
+
+    /// Takes over all of another file; this one is fresh.
+    fn fill_from(&self, other: &Self) -> Result<()> {
+        let mut source = other.shared.lock();
+        let mut state = self.shared.lock();
+        let mut copy = Copy {
+            from: Engine { shared: &other.shared, state: &mut source },
+            to: Engine { shared: &self.shared, state: &mut state },
+        };
+        copy.run()
+    }
+}
+
+struct Copy<'c> {
+    from: Engine<'c>,
+    to: Engine<'c>,
+}
+
+impl Copy<'_> {
+    fn run(&mut self) -> Result<()> {
+        self.to.touch()?;
+        let stores: Vec<Arc<Store>> =
+            self.from.shared.stores().iter().flatten().map(Arc::clone).collect();
+        let mut room = 0;
+        for store in &stores {
+            self.each_word(store, |_, _, word| {
+                room += if word.class() <= CLASS_MAX { room_of(word.class()) } else { 0 };
+                Ok(())
+            })?;
+        }
+        self.make_room(room)?;
+        for store in &stores {
+            self.copy_store(store)?;
+        }
+        // What the writer knows is made from the slots, as after a kill.
+        self.to.rebuild(Found::Unclean)?;
+        self.to.state.changed = true;
+        Ok(())
+    }
+
+    /// Adopts regions for all blocks that share them.
+    fn make_room(&mut self, room: u64) -> Result<()> {
+        // The end of a region may be too short for the next block.
+        let mut left = (room + room / 256).next_multiple_of(UNIT);
+        let longest = (room / PARTS_OF_ALL).max(1 << 20).next_power_of_two();
+        let longest = longest.min(self.to.shared.options.region_size);
+        while 0 < left {
+            let len = fitting(left.min(longest));
+            self.to.adopt(Wanted::of(Kind::Heap, len))?;
+            left -= len;
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with part, index and word of each slot that was ever used.
+    fn each_word(
+        &mut self,
+        store: &Store,
+        mut visit: impl FnMut(&mut Self, u64, Word) -> Result<()>,
+    ) -> Result<()> {
+        for part in (0..PARTS).filter(|part| store.parts.has(*part)) {
+            let first = first_of(part);
+            for index in first + HIDDEN..first + part_len(part) / PAIR {
+                let word = self.from.shared.select(store.parts.quick(index));
+                if !word.is_empty() {
+                    visit(self, index, word)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_store(&mut self, store: &Store) -> Result<()> {
+        let twin = Store::new(store.number, store.generation, store.summed);
+        for part in (0..PARTS).filter(|part| store.parts.has(*part)) {
+            let wanted = Wanted::of(Kind::Table, part_len(part));
+            let number = self.to.adopt(Wanted { store: store.number, part, ..wanted })?;
+            twin.parts.set(part, self.to.state.region(number).map(|region| region.range.start));
+        }
+        self.each_word(store, |copy, index, word| copy.copy_slot((store, &twin), index, word))
+    }
+
+    fn copy_slot(&mut self, (store, twin): (&Store, &Store), index: u64, word: Word) -> Result<()> {
+        let slot = twin.parts.quick(index);
+        if word.class() == TOMBSTONE {
+            self.to.publish(slot, TOMBSTONE, word.body());
+            return Ok(());
+        }
+        let shared = self.from.shared;
+        let place = shared.place(word);
+        let header = place.map(|(at, _)| shared.header(at).id.get());
+        let id = BlockId::from_bits(header.unwrap_or(0));
+        if id.index() != index {
+            let what = ("id in a block header", word.body());
+            return Err(self.from.corrupt(what, index, id.index()));
+        }
+        let found = shared.found(store, id, word)?;
+        let len = usize::try_from(BLOCK_HEADER + found.len as u64)?;
+        let bytes = stored(&shared.raw, Keeper::writer(self.from.state), (found.at, len));
+        let (class, at) = self.to.take_over(bytes)?;
+        self.to.publish(slot, class, at / crate::class::GRAIN);
+        Ok(())
+    }
+}
