@@ -2,7 +2,7 @@
 
 use std::{io, sync::LazyLock};
 
-use pagestone_heap::{BlockId, ErrorKind, Heap, HeapOptions, RegionFile, Result, Verify};
+use pagestone_heap::{BlockId, ErrorKind, Heap, HeapOptions, RegionFile, Result, Shrink, Verify};
 use pagestone_storage::seam::{Call, Event, Plan, Trace, watch};
 use rstest::rstest;
 
@@ -173,6 +173,20 @@ const COMMITTED: Option<Work> = Some(|file| {
     heap.put(&mut file.writer(), nth(file, 0), &[3; 30])
 });
 
+/// Several regions with much free space, of which no two can be one.
+const HALF_FREE: Option<Work> = Some(|file| {
+    let heap = blocks(file);
+    let mut writer = file.writer();
+    let ids: Result<Vec<_>> =
+        (0..18).map(|_| heap.allocate_from(&mut writer, &vec![6; 60_000])).collect();
+    for (nth, id) in ids?.into_iter().enumerate() {
+        if nth % 5 < 3 {
+            heap.free(&mut writer, id)?;
+        }
+    }
+    writer.commit()
+});
+
 #[rstest]
 #[case::allocate(None, work(|file| allocate(file, 100)))]
 #[case::allocate_oversize(None, work(|file| allocate(file, OVER)))]
@@ -184,6 +198,9 @@ const COMMITTED: Option<Work> = Some(|file| {
 #[case::commit_shared(CHANGE, work(RegionFile::commit))]
 #[case::discard(CHANGE, work(|file| file.writer().discard()))]
 #[case::close(CHANGE, work(|file| file.clone().close()))]
+#[case::shrink(CHANGE, work(|file| file.shrink(Shrink::new()).map(drop)))]
+#[case::shrink_committed(COMMITTED, work(|file| file.shrink(Shrink::new()).map(drop)))]
+#[case::shrink_half_free(HALF_FREE, work(|file| file.shrink(Shrink::new()).map(drop)))]
 #[case::commit_again(COMMITTED, work(|file| file.writer().commit()))]
 fn each_call_of(
     #[case] change: Option<Work>,

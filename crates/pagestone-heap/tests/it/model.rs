@@ -150,20 +150,9 @@ impl Run {
                 drop(writer);
                 check_clean(&file);
             }
-            Op::Steps(count) => {
+            Op::Steps(_) | Op::Shrink => {
                 drop(writer);
-                for _ in 0..*count {
-                    file.shrink_step(Duration::ZERO).unwrap();
-                }
-                check_clean(&file);
-            }
-            Op::Shrink => {
-                drop(writer);
-                let before = file.stats().file_len;
-                let after = file.shrink(Shrink::new()).unwrap().file_len;
-                assert!(after <= before, "{before} bytes became {after}");
-                self.committed = self.newest.clone();
-                check_clean(&file);
+                self.shrink(op, &file);
             }
             Op::Close | Op::Kill | Op::PowerLoss => {
                 drop((writer, heap));
@@ -173,6 +162,20 @@ impl Run {
             }
         }
         self.check();
+    }
+
+    fn shrink(&mut self, op: &Op, file: &RegionFile) {
+        let before = file.stats().file_len;
+        if let Op::Steps(count) = op {
+            for _ in 0..*count {
+                file.shrink_step(Duration::ZERO).unwrap();
+            }
+        } else {
+            let after = file.shrink(Shrink::new()).unwrap().file_len;
+            assert!(after <= before, "{before} bytes became {after}");
+            self.committed = self.newest.clone();
+        }
+        check_clean(file);
     }
 
     fn end(&mut self, op: &Op, file: RegionFile) {

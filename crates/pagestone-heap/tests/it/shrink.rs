@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
@@ -11,6 +12,7 @@ use std::{
 use pagestone_heap::{
     BlockId, Durability, ErrorKind, Heap, HeapMut, RegionFile, Relocation, Shrink, ShrinkState,
 };
+use pagestone_storage::seam::{Call, Plan, watch};
 
 use crate::support::{Dice, Scene, budget, check_clean, contents, marked, options, say};
 
@@ -79,8 +81,8 @@ fn long_blocks_move_down_in_pieces() {
     let file = scene.create();
     let heap = file.heap("blocks").unwrap();
     let mut ids = Vec::new();
-    for seed in 0..8 {
-        let len = if seed % 2 == 0 { 3_000_000 } else { 2_000_000 };
+    for seed in 0..8_u64 {
+        let len = if seed.is_multiple_of(2) { 3_000_000 } else { 2_000_000 };
         ids.push((heap.allocate_from(&mut file.writer(), &marked(seed, len)).unwrap(), seed, len));
     }
     for (id, ..) in ids.drain(..4) {
@@ -318,6 +320,58 @@ fn a_change_in_place_is_not_lost_to_a_copy_that_is_under_way() {
     assert_eq!(heap.get(&pin, second).unwrap()[..2], [9, 2]);
 }
 
+/// All space of the disk is gone: nothing can be allocated for the file.
+fn full() -> Plan {
+    Plan::fail_from(0, io::ErrorKind::StorageFull).only(Call::Allocate)
+}
+
+#[test]
+fn a_full_disk_leaves_all_as_it_is_or_holes_are_filled_and_it_goes_on_later() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (heap, model) = half_free(&file, 15_000, 50);
+    let before = file.stats().file_len;
+    let (done, trace) = watch(full(), || file.shrink(Shrink::new()));
+    assert!(trace.failed);
+    if let Err(error) = &done {
+        assert_eq!(error.kind(), ErrorKind::OutOfSpace);
+    }
+    assert!(contents(&heap) == model);
+    check_clean(&file);
+    let with_holes = file.stats().file_len;
+    assert!(with_holes < before * 9 / 10, "{with_holes} of {before}: small blocks fit into holes");
+    file.shrink(Shrink::new()).unwrap();
+    assert!(contents(&heap) == model);
+    check_clean(&file);
+    check_regions(&file, needed(&model) * 17 / 16 + (256 << 10));
+}
+
+#[test]
+fn where_nothing_can_be_moved_the_error_is_told_and_nothing_lost() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let mut writer = file.writer();
+    let len = 200_000;
+    let ids: Vec<_> =
+        (0..40).map(|_| heap.allocate_from(&mut writer, &vec![7; len]).unwrap()).collect();
+    writer.commit().unwrap();
+    // Holes of less than such a block alone.
+    for id in ids.iter().step_by(2) {
+        heap.put(&mut writer, *id, &vec![8; 80_000]).unwrap();
+    }
+    writer.commit().unwrap();
+    drop(writer);
+    let before = contents(&heap);
+    let (done, _) = watch(full(), || file.shrink(Shrink::new()));
+    assert!(done.is_ok() || done.is_err_and(|error| error.kind() == ErrorKind::OutOfSpace));
+    assert!(contents(&heap) == before);
+    check_clean(&file);
+    file.shrink(Shrink::new()).unwrap();
+    assert!(contents(&heap) == before);
+    check_clean(&file);
+}
+
 /// One history: steps of shrinks among all that others do, until a shrink comes to its end.
 struct History {
     dice: Dice,
@@ -473,7 +527,7 @@ fn histories_of_steps_among_changes_keep_every_block() {
         }
         let (newest, file) = (history.newest.clone(), history.file.clone());
         drop(history);
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             file.close().unwrap();
         } else {
             drop(file);
