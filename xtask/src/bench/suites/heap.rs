@@ -89,6 +89,13 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("growth in rounds 11 to 20 of churn", measured("heap_ours_file_growth"), AtMost(0.0)),
     Row::new("empty file", measured("heap_ours_file_empty"), AtMost(1.2)),
     Row::new("create and open, CPU", measured("heap_ours_file_empty_cpu"), AtMost(1.0)),
+    // Giving back.
+    Row::new("shrink, half free, byte moved", measured("heap_ours_shrink_each"), AtMost(4.0)),
+    Row::new("live bytes moved by it", measured("heap_ours_shrink_moved"), Reported),
+    Row::new("file / live after it", measured("heap_ours_shrink_file"), AtMost(1.3)),
+    Row::new("allocated / live after it", measured("heap_ours_shrink_allocated"), AtMost(1.3)),
+    Row::new("wait of a writer, commits apart", measured("heap_ours_shrink_pause"), AtMost(1.0)),
+    Row::new("wait of a writer, commits", measured("heap_ours_shrink_commit_pause"), Reported),
     // Opening.
     Row::new("open to first read, 1 M", measured("heap_ours_open_clean_1m"), AtMost(200.0))
         .against(LIMIT, measured("heap_limit_open_clean_1m")),

@@ -8,6 +8,7 @@ mod file; // bytes of files: small blocks, rounds of churn, none
 mod open; // open to first read: clean, killed; first change after
 mod commit; // commits of few changed blocks: time, bytes of the device
 mod beside; // one writer beside reader threads
+mod shrink; // a file half free made dense
 mod many; // allocation beside millions of free blocks, thousands of regions
 
 use std::{io::Write, time::Duration};
@@ -32,10 +33,11 @@ pub(crate) fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         scheduled_first()?;
     }
     match contender {
-        "ours" => of::<Ours>(name, group, &family),
         "limit" => of::<Limit>(name, group, &family),
         "mimalloc" => of::<Volatile>(name, group, &family),
         "pages" => commit::pages(&family),
+        "ours" if group == "shrink" => shrink::measure(&family),
+        "ours" => of::<Ours>(name, group, &family),
         _ => Err(format!("no heap is called {contender}").into()),
     }
 }
