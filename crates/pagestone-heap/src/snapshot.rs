@@ -197,6 +197,21 @@ impl Engine<'_> {
         }
     }
 
+    /// Loads one more region of the record, free space or none; when all are loaded the record's
+    /// range goes back. False when nothing was left to do.
+    pub(crate) fn leave_record(&mut self) -> bool {
+        if let Some(number) = self.state.lazy.regions.keys().next().copied() {
+            self.load_region(number);
+            return true;
+        }
+        let range = self.state.lazy.range;
+        self.state.lazy = Lazy::rebuilt();
+        if range.len != 0 {
+            self.retire(false, Waste::Range(range));
+        }
+        range.len != 0
+    }
+
     /// Loads the bitmap of a region.
     pub(crate) fn load_region(&mut self, number: u32) {
         let Some(entry) = self.state.lazy.regions.remove(&number) else {

@@ -92,8 +92,11 @@ impl Engine<'_> {
         if run.victim.is_some() {
             return self.evacuate_some(owners);
         }
-        match run.phase {
+        let phase = run.phase;
+        match phase {
             Phase::Idle => self.begin_shrink(),
+            // The record of the last close may be what lies at the end of the file.
+            Phase::Clear if self.leave_record() => Ok(Next::More),
             Phase::Clear => self.plan(),
             Phase::Gather => self.next_victim(),
             Phase::Settle => self.next_at_tail(owners),
