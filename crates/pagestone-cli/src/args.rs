@@ -11,7 +11,7 @@ pub(crate) use self::{
         AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,
         RecordsCommand, SearchArgs, SidecarArgs, SidecarFileArgs, SortArgs, TailArgs,
     },
-    region::{BlockArgs, DumpArgs, RegionFileArgs},
+    region::{BlockArgs, CompactArgs, DumpArgs, RegionFileArgs},
 };
 
 use clap::{Parser, Subcommand};
@@ -70,6 +70,11 @@ pub(crate) enum Command {
     Dump(DumpArgs),
     /// Show one block of a region file
     Get(BlockArgs),
+    /// Move the blocks of a region file together, and give the space that they leave back
+    ///
+    /// Ids stay. The file is opened for writing; an end in the midst loses nothing.
+    #[command(verbatim_doc_comment)]
+    Compact(CompactArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

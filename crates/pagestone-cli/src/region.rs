@@ -1,12 +1,15 @@
-//! `pagestone info`, `stats`, `verify`, `dump` and `get`: region files, opened for reading.
+//! `pagestone info`, `stats`, `verify`, `dump`, `get` and `compact`: region files, opened for
+//! reading but by the last.
 
 mod info;
 mod stats;
 mod verify;
 mod blocks; // dump and get
+mod compact;
 
 pub(crate) use self::{
     blocks::{dump, get},
+    compact::run as compact,
     info::run as info,
     stats::run as stats,
     verify::run as verify,

@@ -8,8 +8,8 @@ use pagestone_storage::{Location, TrustedDir};
 #[expect(unsafe_code, reason = "files are mapped, and only their user knows who writes them")]
 pub(crate) fn directory(path: &Path) -> TrustedDir {
     // SAFETY: this program never writes the files of a published index, a new one takes its place
-    // by a rename; it opens region files for reading only, under a lock that keeps every writer of
-    // these libraries out. That no other program writes them is what the help and the README of
+    // by a rename; it opens region files through the library alone, under a lock that keeps every
+    // other writer of these libraries out. That no other program writes them is what the help and the README of
     // the command ask of its user.
     unsafe { TrustedDir::assert(path) }
 }

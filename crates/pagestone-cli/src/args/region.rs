@@ -1,4 +1,4 @@
-//! The arguments of `pagestone info`, `stats`, `verify`, `dump` and `get`.
+//! The arguments of `pagestone info`, `stats`, `verify`, `dump`, `get` and `compact`.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,16 @@ use super::size;
 pub(crate) struct RegionFileArgs {
     /// The region file
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompactArgs {
+    #[command(flatten)]
+    pub(crate) file: RegionFileArgs,
+
+    /// Write a dense copy here instead, and leave the file as it is
+    #[arg(long, value_name = "OTHER")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! Region files: info, stats, verify, dump, get.
+//! Region files: info, stats, verify, dump, get, compact.
 #![expect(unsafe_code, reason = "the one promise that a test makes for its own directory")]
 
 use std::{fs, path::PathBuf};
@@ -204,4 +204,36 @@ fn nothing_is_written() {
     }
     assert!(fs::read(&regions.path).unwrap() == before);
     assert_eq!(names(), count);
+}
+
+#[test]
+fn compact_makes_a_file_short_or_a_short_copy_of_it() {
+    let mut regions = Regions::new();
+    let file = regions.open.take().unwrap();
+    let posts = file.heap("posts").unwrap();
+    let mut writer = file.writer();
+    let many: Vec<BlockId> =
+        (0..4000).map(|_| posts.allocate_from(&mut writer, &[7; 1000]).unwrap()).collect();
+    posts.free_many(&mut writer, &many[400..]).unwrap();
+    drop((writer, posts));
+    file.close().unwrap();
+    let before = fs::metadata(&regions.path).unwrap().len();
+    let copy = regions.folder.path().join("copy.pgs");
+    let rest = format!("--to {} --json", copy.display());
+    let told = regions.run("compact", &rest).code(0).json().remove(0);
+    assert_eq!((&told["bytes_before"], &told["to"]), (&json!(before), &json!(copy)));
+    assert_eq!(told["bytes"], json!(fs::metadata(&copy).unwrap().len()));
+    regions.run("compact", &rest).code(3).says(&["copy.pgs"]);
+    assert_eq!(fs::metadata(&regions.path).unwrap().len(), before);
+    regions.run("compact", "").code(0).shows(&["before", "after", "blocks moved"]);
+    for path in [&regions.path, &copy] {
+        let after = fs::metadata(path).unwrap().len();
+        assert!(after * 3 < before * 2, "{after} of {before}: {path:?}");
+        run("verify", path, "").code(0).shows(&["nothing wrong found"]);
+        let shown = run("get", path, &format!("posts {}", regions.bits(0)));
+        shown.code(0).shows(&["hello"]);
+    }
+    let again = regions.run("compact", "--json").code(0).json().remove(0);
+    assert_eq!(again["blocks_moved"], json!(0));
+    regions.run("compact", "--to").code(2);
 }
