@@ -100,6 +100,8 @@ pub(crate) struct Evacuation {
     /// Why no fresh region could be had.
     pub(crate) full: Option<Error>,
     pub(crate) tally: Tally,
+    /// Whether half of the step's time is over: no range is zeroed, no region chosen any more.
+    pub(crate) late: bool,
 }
 
 /// A victim's range is free after the commit that frees its blocks, and the one that gives it back.

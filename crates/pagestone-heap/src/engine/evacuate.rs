@@ -33,6 +33,8 @@ const SPARSE: u64 = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     More,
+    /// What comes is too long for the rest of a step.
+    Pause,
     Commit,
     Done,
 }
@@ -43,10 +45,19 @@ impl Engine<'_> {
         self.shared.check_writable()?;
         let begin = Instant::now();
         let owners = Owners::of(self);
+        self.state.evacuation.late = false;
         let mut step = || loop {
             match self.shrink_some(&owners)? {
-                Next::More if budget <= begin.elapsed() => return Ok(ShrinkState::Moving),
-                Next::More => {}
+                Next::More => {
+                    let spent = begin.elapsed();
+                    let run = &mut self.state.evacuation;
+                    run.late = budget / 2 <= spent;
+                    let idle = run.victim.is_none() && run.long.is_none();
+                    if budget <= spent || run.late && idle {
+                        return Ok(ShrinkState::Moving);
+                    }
+                }
+                Next::Pause => return Ok(ShrinkState::Moving),
                 Next::Commit => return Ok(ShrinkState::Commit),
                 Next::Done => return Ok(ShrinkState::Done),
             }

@@ -20,6 +20,8 @@ const PARTS: u64 = 16;
 /// Room for one block.
 pub(super) enum Room {
     Taken(Run),
+    /// None yet: a region has to be made, in a step of its own.
+    Later,
     /// None now; a commit may make some.
     AfterCommit,
     Nowhere,
@@ -41,6 +43,9 @@ impl Engine<'_> {
     pub(super) fn take_room(&mut self, grains: u32) -> Result<Room> {
         if let Some(run) = self.take_of_target(grains)? {
             return Ok(Room::Taken(run));
+        }
+        if self.state.evacuation.late {
+            return Ok(Room::Later);
         }
         if self.fresh_target(grains)?
             && let Some(run) = self.take_of_target(grains)?

@@ -44,6 +44,8 @@ enum Moved {
     Yes,
     /// It contradicts itself, so that nobody knows what it occupies: the region stays.
     Never,
+    /// There is no room before a step of its own.
+    Later,
     /// There is no room before a commit.
     Wait,
     /// There is no room.
@@ -68,6 +70,7 @@ impl Engine<'_> {
             match self.move_block(&live)? {
                 Moved::Yes => self.pass(grain + u64::from(grains_of(live.word.class()))),
                 Moved::Never => self.pass(grain + 1),
+                Moved::Later => return Ok(Next::Pause),
                 Moved::Wait => return self.wait_for_room(),
                 Moved::No => {
                     self.put_victim_off(&victim);
@@ -111,6 +114,7 @@ impl Engine<'_> {
         let Some(found) = found.filter(|_| known) else { return Ok(Moved::Never) };
         let run = match self.take_room(grains_of(word.class()))? {
             Room::Taken(run) => run,
+            Room::Later => return Ok(Moved::Later),
             Room::AfterCommit => return Ok(Moved::Wait),
             Room::Nowhere => return Ok(Moved::No),
         };

@@ -1,6 +1,7 @@
 //! Shrink of a file half free: what a live byte costs that moves, how long others wait, what is left.
 
 use std::{
+    ops::ControlFlow,
     os::unix::fs::MetadataExt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use bench_own::{
     Clock, Folder, Result,
     heap::{Work, ordered},
 };
-use pagestone_heap::{RegionFile, Shrink, ShrinkState};
+use pagestone_heap::{RegionFile, Shrink, ShrinkProgress, ShrinkState};
 
 use super::{Family, micros};
 use crate::{Measurement, float};
@@ -79,24 +80,14 @@ fn pauses(file: &RegionFile) -> Result<[Duration; 2]> {
                 std::thread::sleep(Duration::from_micros(50));
             }
         });
-        let done = steps(file, &committing);
+        // A commit follows the hook that says so, and the next step its end.
+        let mut hook = |progress: ShrinkProgress| {
+            committing.store(progress.state == ShrinkState::Commit, Ordering::SeqCst);
+            ControlFlow::Continue(())
+        };
+        let done = file.shrink(Shrink::new().budget(BUDGET).progress(&mut hook));
         over.store(true, Ordering::Relaxed);
         done
     })?;
     Ok(longest.map(|nanos| Duration::from_nanos(nanos.into_inner())))
-}
-
-fn steps(file: &RegionFile, committing: &AtomicBool) -> Result<()> {
-    loop {
-        match file.shrink_step(BUDGET)?.state {
-            ShrinkState::Commit => {
-                committing.store(true, Ordering::SeqCst);
-                file.commit()?;
-                committing.store(false, Ordering::SeqCst);
-            }
-            ShrinkState::Done => return Ok(()),
-            // As the whole does it: others first.
-            _ => std::thread::yield_now(),
-        }
-    }
 }
