@@ -88,9 +88,7 @@ fn the_record_of_a_close_is_not_in_the_way() {
     assert!(done.file_len < before * 6 / 10, "{} of {before}", done.file_len);
     assert!(contents(&file.heap("blocks").unwrap()) == model);
     check_clean(&file);
-    let stats = file.stats();
-    let known: u64 = stats.region_lens.iter().sum::<u64>() + stats.free_ranges + (64 << 10);
-    assert_eq!(known, stats.file_len, "all of the file is known: {stats:?}");
+    check_all_known(&file);
 }
 
 #[test]
@@ -311,31 +309,86 @@ fn a_heap_that_is_owned_alone_shrinks() {
     }
 }
 
-#[test]
-fn a_change_in_place_is_not_lost_to_a_copy_that_is_under_way() {
-    let scene = Scene::new();
+/// A long block behind a free range that holds it.
+fn long_behind_a_hole(scene: &Scene) -> (RegionFile, Heap, BlockId) {
     let file = scene.create();
     let heap = file.heap("blocks").unwrap();
     let first = heap.allocate_from(&mut file.writer(), &vec![1; 4_000_000]).unwrap();
     let second = heap.allocate_from(&mut file.writer(), &vec![2; 4_000_000]).unwrap();
     heap.free(&mut file.writer(), first).unwrap();
     file.commit().unwrap();
-    let before = heap.offset(&file.pin(), second).unwrap();
-    for _ in 0..12 {
-        if file.shrink_step(Duration::ZERO).unwrap().state == ShrinkState::Commit {
-            file.commit().unwrap();
+    (file, heap, second)
+}
+
+/// Steps until the block has moved, or so many; returns how many.
+fn steps(file: &RegionFile, (heap, id): (&Heap, BlockId), most: u32) -> u32 {
+    let place = || heap.offset(&file.pin(), id).unwrap();
+    let before = place();
+    let moved = |_: &u32| {
+        match file.shrink_step(Duration::ZERO).unwrap().state {
+            ShrinkState::Commit => file.commit().unwrap(),
+            ShrinkState::Done => panic!("over before it moved"),
+            _ => {}
         }
-    }
-    assert_eq!(heap.offset(&file.pin(), second).unwrap(), before, "still under way");
+        place() != before
+    };
+    (1..=most).find(moved).unwrap_or(most)
+}
+
+/// A file with a copy of its long block under way, all but a few pieces.
+fn under_way(scene: &Scene) -> (RegionFile, Heap, BlockId) {
+    let other = Scene::new();
+    let (file, heap, id) = long_behind_a_hole(&other);
+    let needed = steps(&file, (&heap, id), 1000);
+    assert!(12 < needed, "{needed} steps");
+    let (file, heap, id) = long_behind_a_hole(scene);
+    assert_eq!(steps(&file, (&heap, id), needed - 4), needed - 4);
+    (file, heap, id)
+}
+
+#[track_caller]
+fn check_all_known(file: &RegionFile) {
+    let stats = file.stats();
+    let known = stats.region_lens.iter().sum::<u64>() + stats.free_ranges + (64 << 10);
+    assert_eq!(known + stats.quarantined + stats.pinned, stats.file_len, "{stats:?}");
+}
+
+#[test]
+fn a_change_in_place_is_not_lost_to_a_copy_that_is_under_way() {
+    let scene = Scene::new();
+    let (file, heap, id) = under_way(&scene);
+    let before = heap.offset(&file.pin(), id).unwrap();
     drop(heap);
     let mut heap = HeapMut::new(file, "blocks").unwrap();
-    heap.in_place(second).unwrap()[0] = 9;
+    heap.in_place(id).unwrap()[0] = 9;
     let heap = heap.into_shared();
     heap.file().shrink(Shrink::new()).unwrap();
     heap.file().shrink(Shrink::new()).unwrap();
     let pin = heap.file().pin();
-    assert_ne!(heap.offset(&pin, second).unwrap(), before);
-    assert_eq!(heap.get(&pin, second).unwrap()[..2], [9, 2]);
+    assert_ne!(heap.offset(&pin, id).unwrap(), before);
+    assert_eq!(heap.get(&pin, id).unwrap()[..2], [9, 2]);
+}
+
+#[test]
+fn a_long_block_that_changes_while_it_is_copied_is_what_it_became() {
+    type Change = fn(&RegionFile, &Heap, BlockId);
+    let changes: [Change; 4] = [
+        |file, heap, id| heap.put(&mut file.writer(), id, &vec![3; 4_000_000]).unwrap(),
+        |file, heap, id| heap.put(&mut file.writer(), id, &[3; 10]).unwrap(),
+        |file, heap, id| heap.free(&mut file.writer(), id).unwrap(),
+        |file, _, _| file.shrink_cancel(),
+    ];
+    for (nth, change) in changes.into_iter().enumerate() {
+        let scene = Scene::new();
+        let (file, heap, id) = under_way(&scene);
+        change(&file, &heap, id);
+        let expected = contents(&heap);
+        file.shrink(Shrink::new()).unwrap();
+        file.shrink(Shrink::new()).unwrap();
+        assert!(contents(&heap) == expected, "change {nth}");
+        check_all_known(&file);
+        check_clean(&file);
+    }
 }
 
 /// All space of the disk is gone: nothing can be allocated for the file.
@@ -527,6 +580,7 @@ impl History {
         assert_eq!(done.waiting, 0);
         let stats = self.file.stats();
         assert_eq!((stats.quarantined, stats.pinned), (0, 0), "{stats:?}");
+        check_all_known(&self.file);
     }
 }
 
