@@ -39,6 +39,7 @@ fn heaps_are_measured() {
     check("heap_limit_open_killed_1m");
     check("heap_limit_many_listed");
     check("heap_ours_beside_reader_4");
+    check("heap_ours_shrink_each");
 }
 
 #[test]
