@@ -173,6 +173,37 @@ fn a_shrink_that_is_broken_off_keeps_nothing_from_use() {
     assert!(lens[1] <= lens[0] + (512 << 10), "free space is used as without it: {lens:?}");
 }
 
+#[test]
+fn a_region_that_was_half_emptied_is_used_again_after_a_cancel() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let mut writer = file.writer();
+    let ids: Vec<BlockId> =
+        (0..2500).map(|_| heap.allocate_from(&mut writer, &[1; 296]).unwrap()).collect();
+    for (nth, id) in ids.iter().enumerate() {
+        if nth % 5 != 0 {
+            heap.free(&mut writer, *id).unwrap();
+        }
+    }
+    writer.commit().unwrap();
+    drop(writer);
+    let mut moved = 0;
+    while moved < 100 {
+        moved = file.shrink_step(Duration::ZERO).unwrap().blocks;
+    }
+    file.shrink_cancel();
+    file.commit().unwrap();
+    let before = file.stats().file_len;
+    let mut writer = file.writer();
+    for _ in 0..1500 {
+        heap.allocate_from(&mut writer, &[2; 296]).unwrap();
+    }
+    assert_eq!(writer.stats().file_len, before, "what it left is used first");
+    drop(writer);
+    check_clean(&file);
+}
+
 /// Offsets as a keeper has them who listens to the hook.
 type Offsets = Arc<Mutex<BTreeMap<BlockId, u64>>>;
 
