@@ -14,8 +14,10 @@ mod opening; // create, open, map, memory
 mod space; // grow, cut, zero, punch, sync, hints
 mod readers; // what readers hold, and a reader that follows the length
 mod identity; // which boot of which machine shows which file
+mod new_file; // a copy that takes its name when it is whole
 
 pub use identity::Identity;
+pub use new_file::NewFile;
 pub use opening::Opening;
 
 use crate::{
@@ -33,7 +35,8 @@ use crate::{
 /// Offsets and lengths are bytes. A value holds the lock that its [`Opening`] asked for, until it
 /// is dropped, and its mapping never moves. Words are little-endian and reached atomically, so
 /// any number of threads may load and store them at once. What must not happen at once is said at
-/// [`slice`](Self::slice), [`slice_mut`](Self::slice_mut) and [`fill`](Self::fill).
+/// [`slice`](Self::slice), [`slice_mut`](Self::slice_mut), [`fill`](Self::fill) and
+/// [`write_at`](Self::write_at).
 ///
 /// In a forked child the mapping is absent: touching it there is a `SIGSEGV`, dropping it does
 /// nothing, and the locks stay with the parent.
@@ -232,12 +235,39 @@ impl RawFile {
         }
     }
 
+    /// Writes `bytes` at `offset` by a system call, so that a long run of bytes costs no page fault
+    /// and becomes large folios of the page cache; memory is stored to.
+    ///
+    /// Nobody borrows these bytes, or looks at or stores to words of them, meanwhile: who does sees
+    /// any mixture of old and new. On an error any part of them may be written.
+    ///
+    /// # Errors
+    ///
+    /// `ReadOnly`; `OutOfSpace` where a copy-on-write file system is full; `Io`.
+    ///
+    /// # Panics
+    ///
+    /// When the bytes end past [`len`](Self::len).
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.check_writable()?;
+        let end = offset.checked_add(bytes.len() as u64);
+        assert!(end.is_some_and(|end| end <= self.len()), "bytes to write end past the file");
+        if let Some(file) = self.file() {
+            return file.write_at(offset, bytes);
+        }
+        let to = self.at(offset, bytes.len());
+        // SAFETY: `at` checked the extent against `shown` (R2), memory is mapped for writing (R1);
+        // who borrows bytes has promised that nobody writes over them meanwhile.
+        unsafe { words::fill(to, bytes) };
+        Ok(())
+    }
+
     /// Borrows bytes.
     ///
     /// # Safety
     ///
-    /// While the slice lives nobody changes the bytes, zeroes, punches or cuts them: no thread
-    /// through this value, no other process.
+    /// While the slice lives nobody changes the bytes, writes over, zeroes, punches or cuts them: no
+    /// thread through this value, no other process.
     ///
     /// # Panics
     ///

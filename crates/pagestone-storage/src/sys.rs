@@ -373,6 +373,15 @@ pub(crate) fn sync_parent(path: &Path) -> Result<()> {
         .map_err(|source| Error::io("sync directory", parent, source))
 }
 
+/// Whether anything has this name.
+pub(crate) fn exists(path: &Path) -> Result<bool> {
+    match seam::call(Call::Stat).and_then(|()| std::fs::symlink_metadata(path)) {
+        Ok(_) => Ok(true),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::io("stat", path, source)),
+    }
+}
+
 /// Removes a file; returns whether it was there.
 pub(crate) fn remove(path: &Path) -> Result<bool> {
     match seam::call(Call::Remove).and_then(|()| std::fs::remove_file(path)) {

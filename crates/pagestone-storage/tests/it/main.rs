@@ -47,6 +47,8 @@ mod strangers; // other processes and other people at a storage's files and name
 #[cfg(test)]
 mod raw; // mapped bytes for a layer above: locks, words, space, events
 #[cfg(test)]
+mod new_file; // files that take their name when they are whole
+#[cfg(test)]
 mod format; // the sidecar's structs against docs/format.md
 #[cfg(test)]
 mod field {

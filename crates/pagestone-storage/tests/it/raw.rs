@@ -247,6 +247,17 @@ fn slices_show_and_change_the_bytes() {
     assert_eq!(file.load(24, Relaxed), 0x63_6261);
 }
 
+#[rstest]
+fn bytes_are_written_below_the_length_alone(#[values(On::File, On::Memory)] on: On) {
+    let dir = Dir::new();
+    let file = made(&dir, on, 1);
+    file.write_at(UNIT - 3, b"end").unwrap();
+    panics(|| file.write_at(UNIT - 2, b"end"));
+    panics(|| file.write_at(u64::MAX, b"x"));
+    assert_eq!((file.len(), file.refresh_len().unwrap()), (UNIT, UNIT));
+    assert_eq!(bytes(&file)[65_532..], *b"\0end");
+}
+
 #[test]
 fn a_reader_changes_nothing() {
     let dir = Dir::new();
@@ -257,6 +268,7 @@ fn a_reader_changes_nothing() {
     refused(file.grow(2 * UNIT), ErrorKind::ReadOnly);
     refused(file.cut(0), ErrorKind::ReadOnly);
     refused(file.zero(0, UNIT), ErrorKind::ReadOnly);
+    refused(file.write_at(0, b"x"), ErrorKind::ReadOnly);
     refused(file.punch(0, UNIT), ErrorKind::ReadOnly);
     refused(file.populate_write(0, UNIT), ErrorKind::ReadOnly);
     assert_eq!((file.len(), file.refresh_len().unwrap()), (UNIT, UNIT));
@@ -437,7 +449,7 @@ fn change(file: &RawFile, seed: u64) {
     let (number, at) = (mix(seed), mix(seed ^ 1));
     let word = at % (file.len() / 8) * 8;
     let unit = at % (file.len() / UNIT) * UNIT;
-    match number % 10 {
+    match number % 11 {
         0 if file.len() < 12 * UNIT => file.grow(file.len() + UNIT * (1 + at % 3)).unwrap(),
         1 if 4 * UNIT < file.len() => file.cut(file.len() - UNIT).unwrap(),
         2 => file.zero(unit, UNIT).unwrap(),
@@ -451,6 +463,7 @@ fn change(file: &RawFile, seed: u64) {
             slice.fill(number.to_le_bytes()[1]);
             file.stored(unit + 3, 5_000);
         }
+        8 => file.write_at(unit + at % 9, &vec![number.to_le_bytes()[2]; 60_000]).unwrap(),
         _ => file.store(word, number, Release),
     }
 }
