@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt; // regions: adopt, give back
 mod block; // blocks: space, write, publish, retire
+mod stretch; // blocks of unknown length: space that grows, publish
 mod commit; // sync, superblock, sync; sweep
 mod discard; // undo the open epoch
 mod evacuate; // blocks move, regions are given back
@@ -12,8 +13,9 @@ mod rebuild; // volatile state from the file
 use std::{sync::atomic::Ordering, time::Instant};
 
 pub(crate) use crate::engine::{
-    block::{Bytes, Content, Summed, Written},
+    block::{Bytes, Content, LEN_MAX, Summed, Written},
     rebuild::Found,
+    stretch::{Payload, Stretch},
 };
 
 use crate::{

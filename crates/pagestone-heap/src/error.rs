@@ -1,7 +1,7 @@
 //! The one error of the crate: a word wide, a kind to branch on, a private cause to print.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -169,6 +169,24 @@ impl std::error::Error for Error {
             Cause::Storage(error) => error.source(),
             _ => None,
         }
+    }
+}
+
+/// For streams: the error itself is inside, for [`io::Error::downcast`].
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::OutOfSpace => io::ErrorKind::StorageFull,
+            ErrorKind::NotFound | ErrorKind::StaleId => io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::Truncated => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Corrupt => io::ErrorKind::InvalidData,
+            ErrorKind::InvalidArgument => io::ErrorKind::InvalidInput,
+            ErrorKind::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }
 

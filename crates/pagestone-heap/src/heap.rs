@@ -2,11 +2,13 @@
 
 mod exclusive; // the form that needs no pins
 mod iter; // live blocks in slot order
+mod stream; // blocks in pieces
 
 use std::sync::Arc;
 
 pub use exclusive::{BlockMut, HeapMut};
 pub use iter::Blocks;
+pub use stream::{BlockReader, BlockWriter};
 
 use crate::{
     class::GRAIN,

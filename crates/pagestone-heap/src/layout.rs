@@ -223,6 +223,14 @@ impl BlockHeader {
         hasher.finalize()
     }
 
+    /// The checksum that goes on over a payload whose own checksum is `payload`.
+    pub(crate) fn sum_before(&self, payload: &crc32fast::Hasher) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(self.as_bytes().get(..20).unwrap_or_default());
+        hasher.combine(payload);
+        hasher.finalize()
+    }
+
     /// The header that three words, in file order, are.
     pub(crate) fn from_words(words: [u64; 3]) -> Self {
         zerocopy::transmute!(words)

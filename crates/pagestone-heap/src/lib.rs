@@ -36,7 +36,7 @@ mod error;
 pub use crate::{
     error::{Error, ErrorKind, Result},
     file::{HeapOptions, RegionFile},
-    heap::{BlockMut, Blocks, Heap, HeapMut},
+    heap::{BlockMut, BlockReader, BlockWriter, Blocks, Heap, HeapMut},
     id::BlockId,
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,

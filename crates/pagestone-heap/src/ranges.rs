@@ -27,7 +27,22 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// Takes the shortest range of at least `len`, lowest first, and gives the rest back.
     pub(crate) fn take(&mut self, len: u64) -> Option<Range> {
-        let (found, start) = *self.by_len.range((len, 0)..).next()?;
+        let (_, start) = *self.by_len.range((len, 0)..).next()?;
+        self.take_from(start, len)
+    }
+
+    /// Takes `len` from the front of the longest range, if that has so much.
+    pub(crate) fn take_of_longest(&mut self, len: u64) -> Option<Range> {
+        let (_, start) = *self.by_len.iter().next_back()?;
+        self.take_from(start, len)
+    }
+
+    /// Takes `len` from the front of the range that starts at `start`, if that has so much.
+    pub(crate) fn take_from(&mut self, start: u64, len: u64) -> Option<Range> {
+        let found = *self.by_start.get(&start)?;
+        if found < len {
+            return None;
+        }
         self.remove(start, found);
         if len < found {
             self.insert(start + len, found - len);
@@ -154,6 +169,13 @@ mod tests {
             [16, 18]
         );
         ranges.give(Range { start: 17, len: 1 });
+        assert_eq!(ranges.take_of_longest(5), None);
+        assert_eq!(ranges.take_of_longest(1), Some(Range { start: 16, len: 1 }));
+        assert_eq!(ranges.take_from(18, 1), None);
+        assert_eq!(ranges.take_from(17, 1), Some(Range { start: 17, len: 1 }));
+        for start in [17, 16] {
+            ranges.give(Range { start, len: 1 });
+        }
         ranges.cut(18);
         assert_eq!((ranges.total(), ranges.tail(18), ranges.tail(20)), (2, 16, 20));
         assert_eq!(ranges.take(3), None);

@@ -10,7 +10,7 @@ use zerocopy::{
 use crate::{
     engine::Engine,
     error::{Error, ErrorKind, Result},
-    layout::{REGION_MAGIC, RegionHeader},
+    layout::{REGION_MAGIC, RegionHeader, UNIT},
     parts::{PARTS, exists, first_of, part_len, part_of},
     ranges::Range,
     region::{FREE, Region, len_code, lifecycle::Owned, units_of},
@@ -50,12 +50,22 @@ const UNIT_PAGE: u64 = 4096;
 /// Heap regions are this part of all heap bytes, within the bounds of the file.
 const GROWTH: u64 = 16;
 
+/// Bytes of the shortest region of at least `len`.
+pub(crate) fn region_len(len: u64) -> u64 {
+    units_of(len_code(len.div_ceil(UNIT))) * UNIT
+}
+
 impl Engine<'_> {
     /// Adopts a range as a region; returns its number.
     pub(crate) fn adopt(&mut self, wanted: Wanted) -> Result<u32> {
         let number = self.vacant_number(wanted.kind)?;
-        let units = units_of(len_code(wanted.len.div_ceil(crate::layout::UNIT)));
-        let range = self.take_range(units * crate::layout::UNIT)?;
+        let range = match self.take_range(region_len(wanted.len)) {
+            Ok(range) => range,
+            Err(error) => {
+                self.state.numbers.vacant.push(u64::from(number));
+                return Err(error);
+            }
+        };
         self.adopt_range(number, wanted, range)
     }
 
@@ -65,23 +75,33 @@ impl Engine<'_> {
         region.store = wanted.store;
         region.part = u8::try_from(wanted.part).unwrap_or(u8::MAX);
         region.prepared = range.start;
+        if wanted.kind == Kind::Heap {
+            region.free = region.grains();
+        }
+        self.install(number, region)?;
+        if wanted.kind == Kind::Heap {
+            self.state.space.cover(range.end());
+            self.state.space.add(region.base(), range.end());
+        }
+        Ok(number)
+    }
+
+    /// Makes a zeroed range the region of a number: its header, then its directory word.
+    pub(crate) fn install(&mut self, number: u32, region: Region) -> Result<()> {
+        let (kind, range) = (region.kind, region.range);
         let Some(body) = region.body() else {
             self.state.ranges.give(range);
+            self.state.numbers.vacant.push(u64::from(number));
             let what = "the file has 256 TiB, the most that a directory can name";
             return Err(Error::refused(ErrorKind::OutOfSpace, self.shared.path(), what));
         };
         self.write_header(number, &region);
         let at = self.number_pair(number)?;
-        self.publish(at, wanted.kind.code(), body);
-        if wanted.kind == Kind::Heap {
-            region.free = region.grains();
-            self.state.space.cover(range.end());
-            self.state.space.add(region.base(), range.end());
-        }
+        self.publish(at, kind.code(), body);
         self.state.enter(number, region);
-        self.shared.units.set(range.start, range.end(), Some(wanted.kind));
-        tracing::debug!(number, kind = wanted.kind.name(), start = range.start, len = range.len);
-        Ok(number)
+        self.shared.units.set(range.start, range.end(), Some(kind));
+        tracing::debug!(number, kind = kind.name(), start = range.start, len = range.len);
+        Ok(())
     }
 
     /// A number that no region of the newest state has; a directory that is nearly full grows
@@ -128,32 +148,44 @@ impl Engine<'_> {
     /// Takes a zeroed range of the file, which grows if it must.
     pub(crate) fn take_range(&mut self, len: u64) -> Result<Range> {
         self.reclaim();
-        let raw = &self.shared.raw;
-        if let Some(range) = self.state.ranges.take(len) {
-            // Each time it is adopted: words of an adoption that was rolled back carry valid tags.
-            if let Err(error) = raw.zero(range.start, range.len) {
-                self.state.ranges.give(range);
-                return Err(error.into());
-            }
-            return Ok(range);
+        match self.state.ranges.take(len) {
+            Some(range) => self.zeroed(range),
+            None => self.grow_range(len),
         }
-        self.grow_range(len)
     }
 
     /// Takes a zeroed range at the end of the file, which grows.
     pub(crate) fn grow_range(&mut self, len: u64) -> Result<Range> {
-        let raw = &self.shared.raw;
-        let end = raw.len();
-        let start = self.state.ranges.tail(end);
-        raw.grow(start + len)?;
-        if start < end {
-            self.state.ranges.cut(start);
-            if let Err(error) = raw.zero(start, end - start) {
-                self.state.ranges.give(Range { start, len });
-                return Err(error.into());
-            }
+        self.take_tail(self.state.ranges.tail(self.shared.raw.len()), len)
+    }
+
+    /// Zeroes a range that was just taken; gives it back where that fails.
+    pub(crate) fn zeroed(&mut self, range: Range) -> Result<Range> {
+        // Each time it is adopted: words of an adoption that was rolled back carry valid tags.
+        if let Err(error) = self.shared.raw.zero(range.start, range.len) {
+            self.state.ranges.give(range);
+            return Err(error.into());
         }
-        Ok(Range { start, len })
+        Ok(range)
+    }
+
+    /// Takes a zeroed range from `start` on, where the file ends or its free tail starts.
+    pub(crate) fn take_tail(&mut self, start: u64, len: u64) -> Result<Range> {
+        let raw = &self.shared.raw;
+        let (old, end) = (raw.len(), start + len);
+        raw.grow(end)?;
+        self.state.ranges.cut(start);
+        if end < old {
+            self.state.ranges.give(Range { start: end, len: old - end });
+        }
+        let range = Range { start, len };
+        // What is freshly grown is zero.
+        let used = old.min(end) - start;
+        if let Err(error) = raw.zero(start, used) {
+            self.state.ranges.give(range);
+            return Err(error.into());
+        }
+        Ok(range)
     }
 
     pub(crate) fn write_header(&mut self, number: u32, region: &Region) {

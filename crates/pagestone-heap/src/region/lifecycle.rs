@@ -7,8 +7,9 @@
 //! invariants that make this sound:
 //!
 //! - L1: an `Owned` is made only of space that the allocator just took out of its bitmap of free
-//!   grains, or that was just adopted, or of a free range that it keeps for one. No word of the newest state names it, nor of the committed
-//!   one: such space is not free, it is used or in quarantine.
+//!   grains, that was just adopted, or of a free range that the allocator keeps for one. No word of
+//!   the newest state names it, nor of the committed one: such space is not free, it is used or in
+//!   quarantine. What an `Owned` is resized by was just adopted behind it, or is given up.
 //! - L2: space is retired after the publish that replaced it, and becomes free only when no pin of
 //!   this process is as old as the retirement. A slice of a published block borrows its pin, or
 //!   the exclusive owner, for as long as it lives.
@@ -20,7 +21,7 @@
 
 use pagestone_storage::raw::RawFile;
 
-use crate::{layout::BLOCK_HEADER, pin::Place};
+use crate::{error::Result, layout::BLOCK_HEADER, pin::Place};
 
 /// Space that one operation of the writer owns.
 #[derive(Debug)]
@@ -63,6 +64,28 @@ impl Owned {
         let answer = fill(lent);
         raw.stored(self.at + offset, len as u64);
         answer
+    }
+
+    /// Bytes of the space.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Says that the space ends elsewhere: L1 holds for what it is longer.
+    pub(crate) fn resize(&mut self, len: u64) {
+        self.len = len;
+    }
+
+    /// Writes `bytes` to `offset` bytes from the start by a system call; nobody looks there (L1).
+    pub(crate) fn write(&mut self, raw: &RawFile, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.check(offset, bytes.len());
+        Ok(raw.write_at(self.at + offset, bytes)?)
+    }
+
+    /// Reads what was written before.
+    pub(crate) fn read(&self, raw: &RawFile, offset: u64, into: &mut [u8]) -> Result<()> {
+        self.check(offset, into.len());
+        Ok(raw.pread(self.at + offset, into)?)
     }
 
     fn check(&self, offset: u64, len: usize) {

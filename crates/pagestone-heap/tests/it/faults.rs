@@ -1,8 +1,13 @@
 //! Every system call of a scripted operation failed in turn: old or new, told, and open again.
 
-use std::{io, sync::LazyLock};
+use std::{
+    io::{self, Seek, Write},
+    sync::LazyLock,
+};
 
-use pagestone_heap::{BlockId, ErrorKind, Heap, HeapOptions, RegionFile, Result, Shrink, Verify};
+use pagestone_heap::{
+    BlockId, BlockWriter, ErrorKind, Heap, HeapOptions, RegionFile, Result, Shrink, Verify,
+};
 use pagestone_storage::seam::{Call, Event, Plan, Trace, watch};
 use rstest::rstest;
 
@@ -32,6 +37,24 @@ fn nth(file: &RegionFile, nth: u64) -> BlockId {
 
 fn allocate(file: &RegionFile, len: usize) -> Result<()> {
     blocks(file).allocate_from(&mut file.writer(), &vec![7; len]).map(drop)
+}
+
+/// Writes as many bytes, with a gap, and tells the crate's own error.
+fn write(out: &mut BlockWriter<'_, '_>, len: usize) -> io::Result<()> {
+    out.write_all(&vec![5; len / 3])?;
+    out.seek(io::SeekFrom::Current(1000))?;
+    out.write_all(&vec![6; len - len / 3 - 1000])
+}
+
+fn stream(file: &RegionFile, len: usize) -> Result<()> {
+    let done = blocks(file).allocate_by(&mut file.writer(), |out| write(out, len));
+    done.map(drop).map_err(|error| error.downcast().unwrap())
+}
+
+fn stream_over(file: &RegionFile, len: usize) -> Result<()> {
+    let id = nth(file, 0);
+    let done = blocks(file).put_by(&mut file.writer(), id, |out| write(out, len));
+    done.map_err(|error| error.downcast().unwrap())
 }
 
 static BASE: LazyLock<(Vec<u8>, Contents)> = LazyLock::new(base);
@@ -191,6 +214,10 @@ const HALF_FREE: Option<Work> = Some(|file| {
 #[case::allocate(None, work(|file| allocate(file, 100)))]
 #[case::allocate_oversize(None, work(|file| allocate(file, OVER)))]
 #[case::allocate_oversize_later(CHANGE, work(|file| allocate(file, OVER)))]
+#[case::stream(None, work(|file| stream(file, 2_000_000)))]
+#[case::stream_later(CHANGE, work(|file| stream(file, OVER)))]
+#[case::stream_over_a_block(COMMITTED, work(|file| stream_over(file, 1_500_000)))]
+#[case::short_stream(FULL, work(|file| stream(file, 240_000)))]
 #[case::grow(FULL, work(|file| allocate(file, 240_000)))]
 #[case::make_a_heap(None, work(|file| file.heap("more").map(drop)))]
 #[case::free_oversize(None, work(|file| blocks(file).free(&mut file.writer(), nth(file, 2))))]

@@ -3,6 +3,7 @@
 
 mod support; // files, trust, contents
 mod blocks; // one operation at a time
+mod streams; // blocks in pieces
 mod model; // random operations against a map, with every way to end
 mod shrink; // blocks move, ids stay
 mod compact; // dense copies with the same ids

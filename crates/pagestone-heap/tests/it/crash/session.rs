@@ -1,9 +1,15 @@
 //! One open file, changed by one operation at a time, with the state that each leaves.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    io::{Seek, SeekFrom, Write},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use pagestone_heap::{
-    BlockId, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile, ShrinkState, Stats,
+    BlockId, BlockWriter, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile,
+    ShrinkState, Stats,
     Verify,
 };
 use pagestone_storage::{Location, seam};
@@ -23,6 +29,8 @@ pub(crate) enum Size {
     Large,
     /// Longer than a shared region holds.
     Over,
+    /// So long that a stream makes its region longer.
+    Long,
 }
 
 impl Size {
@@ -34,6 +42,7 @@ impl Size {
             Self::Other => 100 + some,
             Self::Large => 20_000 + 1000 * some,
             Self::Over => 262_200 + 100 * some,
+            Self::Long => 1_050_000 + 70_000 * some,
         }
     }
 }
@@ -43,6 +52,10 @@ impl Size {
 pub(crate) enum Op {
     Allocate(usize, Size),
     Put(usize, Size),
+    /// A new block or, where there is one, another content, written in pieces out of order.
+    Stream(usize, Size),
+    /// One that is given up half-way.
+    HalfStream(usize),
     Modify(usize),
     /// `modify_private` of the exclusive form.
     Private(usize),
@@ -80,7 +93,10 @@ impl Op {
         ];
         let size = random.pick(&size).unwrap_or(Size::Small);
         match random.below(if 10 < live { 91 } else { 113 }) {
-            0..=11 => Self::Put(which, size),
+            0 if random.chance(40) => Self::Stream(which, Size::Long),
+            0 | 1 => Self::Stream(which, if random.chance(50) { Size::Over } else { size }),
+            2 => Self::HalfStream(which),
+            3..=11 => Self::Put(which, size),
             12..=14 => Self::Modify(which),
             15..=19 => Self::Private(which),
             20..=24 => Self::Resize(which, size),
@@ -309,6 +325,9 @@ impl Session {
                 drop(writer);
                 self.newest.contents.roots.remove("first");
             }
+            Op::Stream(which, size) if which % 3 == 0 || self.live() == 0 => {
+                self.allocate_stream(HEAPS[which % HEAPS.len()], size)?;
+            }
             _ => self.change_block(op)?,
         }
         Ok(None)
@@ -316,6 +335,8 @@ impl Session {
 
     fn change_block(&mut self, op: Op) -> Done {
         let (Op::Put(which, _)
+        | Op::Stream(which, _)
+        | Op::HalfStream(which)
         | Op::Modify(which)
         | Op::Resize(which, _)
         | Op::Flags(which)
@@ -333,6 +354,21 @@ impl Session {
             Op::Put(_, size) => {
                 block.bytes = bytes(self.seed, size.len(self.seed));
                 heap.put(&mut writer, id, &block.bytes)
+            }
+            Op::Stream(_, size) => {
+                block.bytes = bytes(self.seed, size.len(self.seed));
+                let write = |out: &mut BlockWriter<'_, '_>| write_in_pieces(out, &block.bytes);
+                heap.put_by(&mut writer, id, write).map_err(|error| error.to_string())?;
+                Ok(())
+            }
+            Op::HalfStream(_) => {
+                let size = if which % 2 == 0 { Size::Over } else { Size::Long };
+                let content = bytes(self.seed, size.len(self.seed));
+                let mut stream = heap.put_stream(&mut writer, id).map_err(|error| text(&error))?;
+                write_in_pieces(&mut stream, &content)
+                    .map_err(|error| error.to_string())
+                    .map(|()| drop(stream))?;
+                Ok(())
             }
             Op::Modify(_) => {
                 let mask = self.seed.to_le_bytes()[0] | 1;
@@ -389,6 +425,20 @@ impl Session {
         };
         drop(writer);
         let id = id.map_err(|error| text(&error))?;
+        self.add(name, id, bytes)
+    }
+
+    fn allocate_stream(&mut self, name: &str, size: Size) -> Done {
+        let name = if self.newest.contents.heaps.contains_key(name) { name } else { HEAPS[0] };
+        let heap = self.heap(name)?;
+        let bytes = bytes(self.seed, size.len(self.seed));
+        let write = |out: &mut BlockWriter<'_, '_>| write_in_pieces(out, &bytes);
+        let id = heap.allocate_by(&mut self.file()?.writer(), write);
+        self.add(name, id.map_err(|error| error.to_string())?, bytes)
+    }
+
+    /// Notes a block that was made.
+    fn add(&mut self, name: &str, id: BlockId, bytes: Arc<[u8]>) -> Done {
         if !self.newest.given.insert((name.to_owned(), id)) {
             return Err(format!("{id:?} was given out before"));
         }
@@ -443,6 +493,17 @@ impl Session {
         let report = self.file()?.verify(Verify::new()).map_err(|error| text(&error))?;
         if report.is_clean() { Ok(()) } else { Err(format!("verify: {:?}", report.problems)) }
     }
+}
+
+/// Writes a content with its middle last.
+fn write_in_pieces(out: &mut BlockWriter<'_, '_>, content: &[u8]) -> std::io::Result<()> {
+    let (front, rest) = content.split_at(content.len() / 3);
+    let (middle, back) = rest.split_at(rest.len() / 2);
+    out.write_all(front)?;
+    out.seek(SeekFrom::Current(i64::try_from(middle.len()).unwrap_or(0)))?;
+    out.write_all(back)?;
+    out.seek(SeekFrom::Start(front.len() as u64))?;
+    out.write_all(middle)
 }
 
 /// Heap regions hold names alone, and every byte of the file belongs to something.
