@@ -9,6 +9,7 @@ mod evacuate; // blocks move, regions are given back
 pub(crate) mod index; // indices of ids
 pub(crate) mod open; // which state is kept
 mod rebuild; // volatile state from the file
+mod zero; // zeros over freed space
 
 use std::{sync::atomic::Ordering, time::Instant};
 
@@ -151,6 +152,11 @@ impl Engine<'_> {
     }
 
     fn free_run(&mut self, run: Run) {
+        self.zero_run(run);
+        self.free_zeroed(run);
+    }
+
+    fn free_zeroed(&mut self, run: Run) {
         let number = match self.state.holding(run.at()) {
             Some((number, region)) if region.loaded => {
                 region.free += u64::from(run.grains);
@@ -159,7 +165,7 @@ impl Engine<'_> {
             Some((number, _)) => {
                 // Its bitmap is in the snapshot still.
                 self.load_region(number);
-                return self.free_run(run);
+                return self.free_zeroed(run);
             }
             None => return,
         };

@@ -3,11 +3,13 @@
 mod exclusive; // the form that needs no pins
 mod iter; // live blocks in slot order
 mod stream; // blocks in pieces
+mod listing; // blocks by flags and kind, blocks that nothing reaches
 
 use std::sync::Arc;
 
 pub use exclusive::{BlockMut, HeapMut};
 pub use iter::Blocks;
+pub use listing::{BlockKind, BlockPlace, Filter, ListedBlock, Listing, Orphans};
 pub use stream::{BlockReader, BlockWriter};
 
 use crate::{

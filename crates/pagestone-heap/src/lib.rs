@@ -36,7 +36,10 @@ mod error;
 pub use crate::{
     error::{Error, ErrorKind, Result},
     file::{HeapOptions, RegionFile},
-    heap::{BlockMut, BlockReader, BlockWriter, Blocks, Heap, HeapMut},
+    heap::{
+        BlockKind, BlockMut, BlockPlace, BlockReader, BlockWriter, Blocks, Filter, Heap, HeapMut,
+        ListedBlock, Listing, Orphans,
+    },
     id::BlockId,
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,

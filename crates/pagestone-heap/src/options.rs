@@ -69,6 +69,7 @@ pub struct FileOptions {
     pub(crate) policy: CommitPolicy,
     pub(crate) unclean: Unclean,
     pub(crate) untrusted: bool,
+    pub(crate) zero_on_free: bool,
 }
 
 /// Regions of blocks are at least this long.
@@ -85,6 +86,7 @@ impl Default for FileOptions {
             policy: CommitPolicy::default(),
             unclean: Unclean::default(),
             untrusted: false,
+            zero_on_free: false,
         }
     }
 }
@@ -133,6 +135,19 @@ impl FileOptions {
     /// unclean file costs.
     pub fn untrusted(mut self, untrusted: bool) -> Self {
         self.untrusted = untrusted;
+        self
+    }
+
+    /// Whether freed space is overwritten with zeros, so that old content does not stay in the
+    /// file: when the space can be used again, which is after the commit and when no pin sees it
+    /// any more. On the device that is after the sync that follows, which
+    /// [`RegionFile::close`] makes. Costs a store to each freed byte, and the read of all free
+    /// space after a discard or an unclean end.
+    ///
+    /// What a copy-on-write file system or the device keeps of old blocks is beyond reach, as is
+    /// what was freed while a file was open without this option and closed since.
+    pub fn zero_on_free(mut self, zero_on_free: bool) -> Self {
+        self.zero_on_free = zero_on_free;
         self
     }
 

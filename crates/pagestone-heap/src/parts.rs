@@ -98,6 +98,12 @@ impl Parts {
         Some(base.wrapping_add(index * PAIR))
     }
 
+    /// The first index behind the last part that is there.
+    pub(crate) fn end(&self) -> u64 {
+        let last = (0..PARTS).rev().find(|part| self.has(*part));
+        last.map_or(0, |part| first_of(part) + part_len(part) / PAIR)
+    }
+
     /// Whether a part is there.
     pub(crate) fn has(&self, part: usize) -> bool {
         self.bases.get(part).is_some_and(|base| base.load(Ordering::Acquire) != ABSENT)

@@ -131,6 +131,11 @@ impl Ranges {
         all.into_iter().map(|(start, len)| Range { start, len }).collect()
     }
 
+    /// All ranges, in order.
+    pub(crate) fn all(&self) -> Vec<Range> {
+        self.by_start.iter().map(|(start, len)| Range { start: *start, len: *len }).collect()
+    }
+
     /// Bytes in all ranges.
     pub(crate) fn total(&self) -> u64 {
         self.by_start.values().sum()

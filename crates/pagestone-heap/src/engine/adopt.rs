@@ -228,11 +228,17 @@ impl Engine<'_> {
     /// A range waits no more: its blocks go back to the file system.
     pub(crate) fn free_range(&mut self, range: Range) {
         self.shared.units.set(range.start, range.end(), None);
+        self.zero_range(range);
+        self.punch(range);
+        self.state.ranges.give(range);
+    }
+
+    /// Gives the blocks of free space back.
+    pub(crate) fn punch(&self, range: Range) {
         if let Err(error) = self.shared.raw.punch(range.start, range.len) {
             // The space is free all the same; it is zeroed when it is adopted.
             tracing::warn!(%error, start = range.start, len = range.len, "space not punched");
         }
-        self.state.ranges.give(range);
     }
 
     /// Gives wholly free heap regions back; one of them stays if it is the last.

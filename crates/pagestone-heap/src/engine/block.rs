@@ -278,6 +278,7 @@ impl Engine<'_> {
     fn unplace(&mut self, home: Home) {
         match home {
             Home::Run(run) => {
+                self.zero_run(run);
                 if let Some((_, region)) = self.state.holding(run.at()) {
                     region.free += u64::from(run.grains);
                 }

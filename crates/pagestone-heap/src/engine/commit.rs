@@ -23,6 +23,9 @@ impl Engine<'_> {
         self.shared.check_poison()?;
         let scratch = self.shared.options.durability == Durability::Scratch;
         if !self.state.changed || scratch {
+            if self.shared.options.zero_on_free {
+                self.reclaim();
+            }
             return Ok(());
         }
         self.give_empties_back()?;
@@ -155,6 +158,9 @@ impl Engine<'_> {
         // In the open epoch nobody needs it; a writer that goes on has it back with a commit.
         if snapshot.len != 0 {
             self.retire(false, crate::retired::Waste::Range(snapshot));
+        }
+        if self.shared.options.zero_on_free {
+            self.reclaim();
         }
         self.shared.raw.store(owner::SCRATCH, 0, Ordering::Relaxed);
         self.set_word(owner::CLEAN, self.state.generation);

@@ -75,8 +75,12 @@ impl Engine<'_> {
                 let named = self.rebuild_blocks()?;
                 self.offer_space();
                 self.give_orphans_back(&named)?;
+                self.zero_free_space();
             }
-            Found::Discarded { adopted } => self.rebuild_discarded(adopted)?,
+            Found::Discarded { adopted } => {
+                self.rebuild_discarded(adopted)?;
+                self.zero_free_space();
+            }
         }
         Ok(())
     }

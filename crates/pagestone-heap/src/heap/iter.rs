@@ -7,13 +7,18 @@ use crate::{
     parts::{PARTS, exists, first_of, part_len, part_of},
     pin::Pin,
     region::lifecycle::{Keeper, published},
+    shared::Found,
 };
 
 /// The live blocks of a heap; see [`Heap::blocks`].
 ///
 /// Blocks that are made or freed meanwhile may be seen or not.
 #[derive(Debug)]
-pub struct Blocks<'p> {
+pub struct Blocks<'p>(Slots<'p>);
+
+/// The slots of a heap that name blocks.
+#[derive(Debug)]
+pub(super) struct Slots<'p> {
     heap: &'p Heap,
     pin: &'p Pin<'p>,
     next: u64,
@@ -21,7 +26,17 @@ pub struct Blocks<'p> {
 
 impl<'p> Blocks<'p> {
     pub(super) fn new(heap: &'p Heap, pin: &'p Pin<'_>) -> Self {
+        Self(Slots::new(heap, pin))
+    }
+}
+
+impl<'p> Slots<'p> {
+    pub(super) fn new(heap: &'p Heap, pin: &'p Pin<'_>) -> Self {
         Self { heap, pin, next: 0 }
+    }
+
+    pub(super) fn heap(&self) -> &'p Heap {
+        self.heap
     }
 
     /// The first index from `next` on that a part has.
@@ -44,22 +59,30 @@ impl<'p> Blocks<'p> {
     }
 }
 
-impl<'p> Iterator for Blocks<'p> {
-    type Item = Result<(BlockId, &'p [u8])>;
+impl Iterator for Slots<'_> {
+    type Item = Result<Found>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let index = self.index()?;
             self.next = index + 1;
-            match self.heap.live_at(self.pin, index) {
-                Ok(None) => {}
-                Ok(Some(found)) => {
-                    let keeper = Keeper::pin(self.pin.place());
-                    let raw = &self.heap.shared().raw;
-                    return Some(Ok((found.id, published(raw, keeper, (found.at, found.len)))));
-                }
-                Err(error) => return Some(Err(error)),
+            if let Some(found) = self.heap.live_at(self.pin, index).transpose() {
+                return Some(found);
             }
         }
+    }
+}
+
+impl<'p> Iterator for Blocks<'p> {
+    type Item = Result<(BlockId, &'p [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = match self.0.next()? {
+            Ok(found) => found,
+            Err(error) => return Some(Err(error)),
+        };
+        let keeper = Keeper::pin(self.0.pin.place());
+        let raw = &self.0.heap.shared().raw;
+        Some(Ok((found.id, published(raw, keeper, (found.at, found.len)))))
     }
 }

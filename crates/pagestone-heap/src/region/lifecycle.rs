@@ -10,6 +10,7 @@
 //!   grains, that was just adopted, or of a free range that the allocator keeps for one. No word of
 //!   the newest state names it, nor of the committed one: such space is not free, it is used or in
 //!   quarantine. What an `Owned` is resized by was just adopted behind it, or is given up.
+//!   Space that nobody sees any more is owned once more before it is vacant, where it is to be zeroed.
 //! - L2: space is retired after the publish that replaced it, and becomes free only when no pin of
 //!   this process is as old as the retirement. A slice of a published block borrows its pin, or
 //!   the exclusive owner, for as long as it lives.
