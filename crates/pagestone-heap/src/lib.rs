@@ -12,6 +12,7 @@ mod pin; // who may still look
 mod follow; // a reader beside a writer of another process
 mod stats; // counts
 mod verify; // a read-only check of a whole file
+mod backup; // a copy of a file in use
 mod id; // the name of a block
 mod engine; // the writer's steps, in the order that crashes need
 mod shared; // what readers and the writer share
@@ -34,6 +35,7 @@ mod layout; // what the bytes mean; see docs/format.md
 mod error;
 
 pub use crate::{
+    backup::{BackedUp, Backup, Copied},
     error::{Error, ErrorKind, Result},
     file::{HeapOptions, RegionFile},
     heap::{

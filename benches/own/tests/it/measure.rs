@@ -31,6 +31,11 @@ fn heap_dumps_are_measured() {
 }
 
 #[test]
+fn streams_are_measured() {
+    check("stream_in");
+}
+
+#[test]
 fn heaps_are_measured() {
     check("heap_mimalloc_work_fill");
     check("heap_limit_work_reopen");

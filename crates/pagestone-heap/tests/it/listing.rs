@@ -22,7 +22,7 @@ fn blocks_are_listed_by_what_is_known_of_them() {
     let heap = file.heap_with("blocks", HeapOptions::new().checksums(true)).unwrap();
     let mut writer = file.writer();
     let short = heap.allocate_from(&mut writer, &[1; 100]).unwrap();
-    let long = heap.allocate_from(&mut writer, &[2; OVER]).unwrap();
+    let long = heap.allocate_from(&mut writer, &vec![2; OVER]).unwrap();
     let gone = heap.allocate_from(&mut writer, &[3; 100]).unwrap();
     let direct = heap.allocate_from(&mut writer, &[4; 7]).unwrap();
     heap.free(&mut writer, gone).unwrap();
@@ -176,7 +176,7 @@ fn old_bytes_do_not_stay(
     let pin = file.pin();
     let mut writer = file.writer();
     match end {
-        End::Free => heap.free(&mut writer, id).unwrap(),
+        End::Free | End::Kill | End::Close => heap.free(&mut writer, id).unwrap(),
         End::Wipe => assert_eq!(heap.wipe(&mut writer).unwrap(), 2),
         End::Put => heap.put(&mut writer, id, b"short").unwrap(),
         End::Resize => heap.resize(&mut writer, id, 3).unwrap(),
@@ -187,7 +187,6 @@ fn old_bytes_do_not_stay(
             std::io::Write::write_all(&mut stream, &secret(len)).unwrap();
             drop(stream);
         }
-        End::Kill | End::Close => heap.free(&mut writer, id).unwrap(),
     }
     if end != End::Discard {
         assert!(count(&scene) != 0, "it may come back, and a pin sees it");
@@ -247,12 +246,12 @@ fn a_panic_in_a_closure_leaves_no_bytes() {
     let scene = Scene::fast();
     let file = scene.create_with(&options().zero_on_free(true));
     let heap = file.heap("blocks").unwrap();
-    let fill = |bytes: &mut [u8]| {
+    let broken = |bytes: &mut [u8]| {
         bytes.copy_from_slice(&secret(bytes.len()));
         std::panic::resume_unwind(Box::new("broken"));
     };
     let mut writer = file.writer();
-    let work = || heap.allocate_with(&mut writer, 1000, fill);
+    let work = || heap.allocate_with(&mut writer, 1000, broken);
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_err();
     drop(writer);
     assert_eq!(count(&scene), 0);

@@ -5,6 +5,7 @@ mod support; // files, trust, contents
 mod blocks; // one operation at a time
 mod streams; // blocks in pieces
 mod listing; // blocks by flags and kind, orphans, wipes, zeros over old bytes
+mod backup; // copies of a file in use
 mod model; // random operations against a map, with every way to end
 mod shrink; // blocks move, ids stay
 mod compact; // dense copies with the same ids

@@ -5,7 +5,7 @@
 
 use super::{
     Row,
-    Target::{AtMost, RatioAtMost, Reported},
+    Target::{AtMost, RatioAtLeast, RatioAtMost, Reported},
     measured, nanos, program,
 };
 
@@ -13,6 +13,7 @@ const MIMALLOC: &str = "mimalloc";
 const LIMIT: &str = "bare slots and lists";
 const BOOST: &str = "Boost";
 const TWO_SYNCS: &str = "two syncs of the pages";
+const COPY: &str = "std::fs::copy and sync";
 const EMPTY: &str = "ours, empty heap";
 const IN_PROCESS: &str = "ours, in its process";
 const ALONE: &str = "ours, alone";
@@ -141,6 +142,12 @@ pub(super) const ROWS: &[Row] = &[
         Reported,
     )
     .against(TWO_SYNCS, measured("heap_pages_commit_fresh_1_device")),
+    // Streams.
+    Row::new("a long block, file to block", measured("stream_in"), RatioAtLeast(0.8))
+        .against(COPY, measured("stream_copy")),
+    Row::new("a long block, block to file", measured("stream_out"), RatioAtLeast(0.8))
+        .against(COPY, measured("stream_copy")),
+    Row::new("private memory of both", measured("stream_private"), AtMost(4.0)),
     // Many.
     Row::new("allocate, 5 M free blocks", measured("heap_ours_many_listed"), RatioAtMost(1.3))
         .against(EMPTY, measured("heap_ours_many_empty")),

@@ -12,6 +12,7 @@ mod curve; // cost per record, from ten thousand to a hundred million
 mod crates; // what the storage crate costs to build
 mod heapdump; // the build of a heap dump's index
 mod heap; // workload H: blocks that are made, freed, made again, and kept
+mod stream; // one long block, in and out
 
 use std::{
     env,
@@ -55,6 +56,7 @@ fn main() -> Result<()> {
             };
             heap::child_hold(&mut out, (contender, folder), (count.parse()?, uncommitted))
         }
+        ["child", "stream", folder] => stream::child(&mut out, folder),
         ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
         [name] => print(&mut out, &measure(name, Scale::Full)?),
         [name, scale] => {
@@ -76,6 +78,7 @@ fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         "crates" => crates::measure(),
         "heap" => heap::measure(name, scale),
         "heapdump" => heapdump::measure(scale),
+        "stream" => stream::measure(scale),
         _ => Err(format!("nothing is called {name}").into()),
     }
 }

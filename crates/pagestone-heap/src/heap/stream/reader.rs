@@ -63,10 +63,10 @@ impl<'p> BlockReader<'p> {
         self.len.saturating_sub(self.position)
     }
 
-    /// Bytes to read together from here on, up to a place in the file that is a multiple of a
-    /// piece.
+    /// Bytes to read together from here on, up to a place in the block that is a multiple of a
+    /// piece: who writes them to a file then writes whole pages of it.
     fn piece(&self) -> usize {
-        let odd = usize::try_from((self.start + self.position) % PIECE as u64).unwrap_or(0);
+        let odd = usize::try_from(self.position % PIECE as u64).unwrap_or(0);
         let most = PIECE - odd;
         usize::try_from(self.left()).unwrap_or(most).min(most)
     }
