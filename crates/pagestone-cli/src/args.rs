@@ -11,7 +11,8 @@ pub(crate) use self::{
         AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,
         RecordsCommand, SearchArgs, SidecarArgs, SidecarFileArgs, SortArgs, TailArgs,
     },
-    region::{BlockArgs, CompactArgs, DumpArgs, RegionFileArgs},
+    region::{BackupArgs, BlockArgs, CompactArgs, DumpArgs, OrphansArgs, RegionFileArgs},
+    size::id,
 };
 
 use clap::{Parser, Subcommand};
@@ -58,8 +59,9 @@ pub(crate) enum Command {
     },
     /// Show what a region file is and what it holds
     ///
-    /// This command and `stats`, `verify`, `dump` and `get` open the file for reading, at its last
-    /// commit, and keep writers out meanwhile. It is mapped: nothing but pagestone may write it.
+    /// This command and `stats`, `verify`, `dump`, `get`, `orphans` and `backup` open the file for
+    /// reading, at its last commit, and keep writers out meanwhile. It is mapped: nothing but
+    /// pagestone may write it.
     #[command(verbatim_doc_comment)]
     Info(RegionFileArgs),
     /// Show how the space of a region file is used
@@ -75,6 +77,19 @@ pub(crate) enum Command {
     /// Ids stay. The file is opened for writing; an end in the midst loses nothing.
     #[command(verbatim_doc_comment)]
     Compact(CompactArgs),
+    /// List the blocks of a region file that no root reaches
+    ///
+    /// Only roots are known to lead to blocks, and what `--reachable` lists: the bytes of a block
+    /// are its owner's, so ids inside are not seen. An id that names no block is a finding.
+    #[command(verbatim_doc_comment)]
+    Orphans(OrphansArgs),
+    /// Copy a region file as of its last commit
+    ///
+    /// The copy is whole and on the device when it has its name. Free space in it is a hole, and
+    /// its first open for writing reads all slots. A program that has the file open makes its own
+    /// backups, by `RegionFile::backup`, without a pause.
+    #[command(verbatim_doc_comment)]
+    Backup(BackupArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -6,7 +6,7 @@
 mod args; // what can be said on the command line
 mod heapdump; // `pagestone heapdump …`
 mod records; // `pagestone records …`
-mod region; // `pagestone info`, `stats`, `verify`, `dump`, `get` and `compact`
+mod region; // `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans`, `backup`
 mod completions; // `pagestone completions …`
 mod output; // what goes to standard output and standard error
 mod trust; // the promise about files that are mapped
@@ -44,6 +44,8 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
         Command::Dump(args) => region::dump(&args, out),
         Command::Get(args) => region::get(&args, out),
         Command::Compact(args) => region::compact(&args, out),
+        Command::Orphans(args) => region::orphans(&args, out),
+        Command::Backup(args) => region::backup(&args, out),
         Command::Completions { shell } => completions::run(shell, out),
     }
 }

@@ -1,16 +1,20 @@
-//! `pagestone info`, `stats`, `verify`, `dump`, `get` and `compact`: region files, opened for
-//! reading but by the last.
+//! `pagestone info`, `stats`, `verify`, `dump`, `get`, `orphans`, `backup`: region files, opened for
+//! reading; `compact`, which opens them for writing.
 
 mod info;
 mod stats;
 mod verify;
 mod blocks; // dump and get
 mod compact;
+mod orphans;
+mod backup;
 
 pub(crate) use self::{
+    backup::run as backup,
     blocks::{dump, get},
     compact::run as compact,
     info::run as info,
+    orphans::run as orphans,
     stats::run as stats,
     verify::run as verify,
 };

@@ -1,4 +1,5 @@
-//! The arguments of `pagestone info`, `stats`, `verify`, `dump`, `get` and `compact`.
+//! The arguments of `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans` and
+//! `backup`.
 
 use std::path::PathBuf;
 
@@ -58,4 +59,24 @@ pub(crate) struct BlockArgs {
     /// Write the payload alone, as it is
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrphansArgs {
+    #[command(flatten)]
+    pub(crate) file: RegionFileArgs,
+
+    /// A text file of ids that are reachable too, one in a line, hexadecimal behind 0x, else
+    /// decimal; what follows # is a remark
+    #[arg(long, value_name = "LIST")]
+    pub(crate) reachable: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) file: RegionFileArgs,
+
+    /// The file to make; nothing may be there
+    pub(crate) to: PathBuf,
 }

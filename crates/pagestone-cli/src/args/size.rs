@@ -26,7 +26,7 @@ pub(super) fn record_size(text: &str) -> Result<usize, String> {
 }
 
 /// Parses the id of an object, hexadecimal behind `0x`, else decimal.
-pub(super) fn id(text: &str) -> Result<u64, String> {
+pub(crate) fn id(text: &str) -> Result<u64, String> {
     let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     let id = match hexadecimal {
         Some(digits) => u64::from_str_radix(digits, 16),

@@ -1,4 +1,4 @@
-//! Region files: info, stats, verify, dump, get, compact.
+//! Region files: info, stats, verify, dump, get, compact, orphans, backup.
 #![expect(unsafe_code, reason = "the one promise that a test makes for its own directory")]
 
 use std::{fs, path::PathBuf};
@@ -236,4 +236,52 @@ fn compact_makes_a_file_short_or_a_short_copy_of_it() {
     let again = regions.run("compact", "--json").code(0).json().remove(0);
     assert_eq!(again["blocks_moved"], json!(0));
     regions.run("compact", "--to").code(2);
+}
+
+#[test]
+fn orphans_are_what_neither_roots_nor_a_list_reach() {
+    let regions = Regions::closed();
+    let ids = |found: Vec<serde_json::Value>| -> Vec<_> {
+        found.iter().map(|orphan| orphan["id"].as_u64().unwrap()).collect()
+    };
+    let found = regions.run("orphans", "--json").code(0).json();
+    assert_eq!(
+        found[0],
+        json!({"store": "posts", "id": regions.bits(1), "bytes": 300, "flags": 0xbeef})
+    );
+    assert_eq!(found[2]["store"], json!("tags"));
+    assert_eq!(ids(found), [regions.bits(1), regions.bits(2), regions.bits(3)]);
+    regions.run("orphans", "").code(0).shows(&["0x0000beef", "3 blocks of 306 bytes"]);
+    let list = regions.folder.path().join("list");
+    let text = format!("# mine\n{}\n\n {}  # hex\n", regions.bits(1), regions.ids[3]);
+    fs::write(&list, text).unwrap();
+    let with = |rest: &str| format!("--reachable {} {rest}", list.display());
+    let found = regions.run("orphans", &with("--json")).code(0).json();
+    assert_eq!(ids(found), [regions.bits(2)]);
+    let absent = BlockId::from_bits(regions.bits(1) ^ 1);
+    fs::write(&list, absent.to_bits().to_string()).unwrap();
+    regions.run("orphans", &with("")).code(1).says(&["names no block", &absent.to_string()]);
+    fs::write(&list, "1\nnone").unwrap();
+    regions.run("orphans", &with("")).code(2).says(&["list:2"]);
+    fs::remove_file(&list).unwrap();
+    regions.run("orphans", &with("")).code(3).says(&["list"]);
+}
+
+#[test]
+fn a_backup_shows_what_the_file_shows() {
+    let mut regions = Regions::new();
+    let to = regions.folder.path().join("copy.pgs");
+    let rest = to.display().to_string();
+    regions.run("backup", &rest).code(3).says(&["some.pgs"]);
+    assert!(!to.exists());
+    regions.open.take();
+    let found = regions.run("backup", &format!("{rest} --json")).code(0).json().remove(0);
+    assert_eq!(found["bytes"], json!(fs::metadata(&to).unwrap().len()));
+    let (posts, verified) = (run("dump", &to, "posts --json"), run("verify", &to, ""));
+    assert_eq!(posts.code(0).json(), regions.run("dump", "posts --json").code(0).json());
+    verified.code(0);
+    regions.run("backup", &rest).code(3).says(&["is there already"]);
+    fs::remove_file(&to).unwrap();
+    regions.run("backup", &rest).code(0).shows(&["backup", "copied"]);
+    run("backup", &regions.folder.path().join("absent"), &rest).code(3).says(&["absent"]);
 }

@@ -16,13 +16,16 @@ use pagestone_testkit::random::Random;
 
 use crate::{
     Measurement, float,
-    process::{Watch, private_memory, run_child},
+    process::{Watch, private_memory, run_child, scheduled_first},
 };
 
 const MIB: f64 = 1024.0 * 1024.0;
 const ROUNDS: usize = 5;
 
 pub(crate) fn measure(scale: Scale) -> Result<Vec<Measurement>> {
+    if scale != Scale::Tiny {
+        scheduled_first()?;
+    }
     let len = scale.count(1 << 30) as u64;
     let folder = Folder::new()?;
     make_source(&folder.path("source"), len)?;
