@@ -12,6 +12,7 @@ mod check; // an image opened, compared, used
 mod exhaustive; // every short sequence, every boundary
 mod random; // long runs by seed, crashes in a row
 mod create; // the making of a file
+mod stores; // several heaps, one commit
 
 use std::{
     io::Write,
@@ -99,4 +100,10 @@ fn the_sweep_of_old_tags() {
 fn the_making_of_a_file() {
     let budget = Budget { time: None, ..Budget::read() };
     budget.spend("create", 1, |number, tally| create::run(budget.seed + number, tally));
+}
+
+#[test]
+fn heaps_of_one_file_share_its_commit() {
+    let budget = Budget { time: None, ..Budget::read() };
+    budget.spend("stores", 3, |number, tally| stores::run(budget.seed + number, tally));
 }

@@ -5,12 +5,14 @@
 use std::{
     cell::Cell,
     fs::File,
+    io::{Read, Seek, SeekFrom, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use pagestone_heap::{
-    BlockId, Error, ErrorKind, FileOptions, Heap, HeapMut, RegionFile, Result, Unclean, Verify,
+    BlockId, BlockWriter, Error, ErrorKind, FileOptions, Filter, Heap, HeapMut, Pin, RegionFile,
+    Result, Unclean, Verify,
 };
 use pagestone_storage::TrustedDir;
 
@@ -142,7 +144,14 @@ impl Subject {
             for nth in [0, 1, 5, 4091, 4092, u64::MAX] {
                 Self::told(heap.nth(&pin, nth));
             }
+            let listed = heap.list(&pin, Filter::new());
+            let listed = listed.filter_map(Self::told).fold(0, |sum, block| sum ^ block.len);
+            self.touched.set(self.touched.get() ^ listed);
+            if let Some(orphans) = Self::told(heap.orphans(&pin, ids.iter().copied().take(20))) {
+                assert!(orphans.filter_map(Self::told).count() <= read + 1_000_000);
+            }
             for id in &ids {
+                Self::stream(&heap, &pin, *id);
                 heap.prefetch(*id);
                 let got = Self::told(heap.get(&pin, *id));
                 let len = Self::told(heap.len(&pin, *id));
@@ -156,6 +165,21 @@ impl Subject {
         drop(file.stats());
         assert!(file.root("no such name").is_none());
         read
+    }
+
+    /// A reader shows what a get shows, and stops where the block does.
+    fn stream(heap: &Heap, pin: &Pin<'_>, id: BlockId) {
+        let got = Self::told(heap.get(pin, id));
+        let Some(mut reader) = Self::told(heap.reader(pin, id)) else { return };
+        assert_eq!(got.map(|bytes| bytes.len() as u64), Some(reader.len()));
+        let mut front = [0; 300];
+        let read = reader.read(&mut front).expect("bytes of a file that is there");
+        assert!(got.is_some_and(|bytes| bytes.starts_with(&front[..read])));
+        reader.seek(SeekFrom::End(-1)).ok();
+        let read = reader.read(&mut front).expect("bytes of a file that is there");
+        assert!(read <= 1 || reader.len() <= 300, "bytes behind the end");
+        reader.seek(SeekFrom::Start(1 << 43)).expect("a place behind the end");
+        assert_eq!(reader.read(&mut front).ok(), Some(0));
     }
 
     /// Changes of all kinds: what a pin shows stays, what was not named by a change stays.
@@ -186,6 +210,14 @@ impl Subject {
         for id in known.iter().take(3) {
             Self::told(heap.modify(&mut writer, *id, <[u8]>::reverse));
             Self::told(heap.set_flags(&mut writer, *id, 9));
+            let write = |out: &mut BlockWriter<'_, '_>| out.write_all(&vec![0xcc; 70_000]);
+            if let Err(error) = heap.put_by(&mut writer, *id, write) {
+                Self::told::<()>(Err(error.downcast().expect("an error of the crate")));
+            }
+        }
+        if let Some(mut stream) = Self::told(heap.allocate_stream(&mut writer)) {
+            // Longer than what shares a region, then given up.
+            stream.write_all(&vec![0xbb; 300_000]).ok();
         }
         Self::told(writer.set_root("hostile", BlockId::from_bits(77)));
         Self::told(writer.remove_root("first"));
