@@ -72,8 +72,12 @@ impl Heap {
     ///
     /// As [`for_each_piece`](Self::for_each_piece), with those of `out`.
     pub fn copy_to(&self, pin: &Pin<'_>, id: BlockId, out: &mut impl Write) -> io::Result<u64> {
-        self.for_each_piece(pin, id, |piece| out.write_all(piece))?;
-        Ok(self.len(pin, id)?)
+        let mut len = 0;
+        self.for_each_piece(pin, id, |piece| {
+            len += piece.len() as u64;
+            out.write_all(piece)
+        })?;
+        Ok(len)
     }
 
     /// Begins a new block that is written as a stream; it is there when

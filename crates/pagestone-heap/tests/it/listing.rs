@@ -242,6 +242,22 @@ fn an_unclean_file_is_cleaned_of_what_was_undone() {
 }
 
 #[test]
+fn a_discard_that_no_pin_sees_leaves_no_bytes() {
+    let scene = Scene::fast();
+    let file = scene.create_with(&options().zero_on_free(true));
+    let heap = file.heap("blocks").unwrap();
+    heap.allocate_from(&mut file.writer(), b"neighbour").unwrap();
+    file.commit().unwrap();
+    for len in [100, 70_000, 2_000_000] {
+        heap.allocate_from(&mut file.writer(), &secret(len)).unwrap();
+    }
+    assert!(count(&scene) != 0);
+    file.writer().discard().unwrap();
+    assert_eq!(count(&scene), 0);
+    check_clean(&file);
+}
+
+#[test]
 fn a_panic_in_a_closure_leaves_no_bytes() {
     let scene = Scene::fast();
     let file = scene.create_with(&options().zero_on_free(true));

@@ -85,6 +85,7 @@ fn what_was_streamed_is_read(
     for (id, content) in &blocks {
         check(&heap, *id, content);
     }
+    assert_eq!(file.stats().stores, [("blocks".to_owned(), blocks.len() as u64)]);
     check_clean(&file);
     file.commit().unwrap();
     check_clean(&file);
@@ -344,6 +345,38 @@ fn a_stream_that_meets_its_neighbour_moves() {
 }
 
 #[test]
+fn space_that_was_not_punched_is_zero_again() {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let heap = heap(&file, true);
+    let first = stream(&heap, &vec![0xaa; 8 * MIB], &[MIB]);
+    stream(&heap, &marked(2, MIB), &[MIB]);
+    heap.free(&mut file.writer(), first).unwrap();
+    // Where the file system cannot give blocks back, their bytes stay.
+    let plan = Plan::fail_from(0, io::ErrorKind::Unsupported).only(Call::Punch);
+    let (done, trace) = watch(plan, || file.commit());
+    done.unwrap();
+    assert!(trace.failed);
+    let bytes = std::fs::read(scene.path("file.pgs")).unwrap();
+    assert!(bytes.windows(64).any(|part| part == [0xaa; 64]), "or this shows nothing");
+    let len = file.stats().file_len;
+    let mut writer = file.writer();
+    let mut stream = heap.allocate_stream(&mut writer).unwrap();
+    // Beyond what the stream begins with, and with gaps before, between and behind.
+    for place in [300_000, 900_000, 3_000_000, 6_500_000] {
+        stream.seek(SeekFrom::Start(place)).unwrap();
+        stream.write_all(b"x").unwrap();
+    }
+    let id = stream.finish().unwrap();
+    drop(writer);
+    assert_eq!(file.stats().file_len, len, "in the same place");
+    let pin = file.pin();
+    let content = heap.get(&pin, id).unwrap();
+    assert_eq!(content.iter().filter(|byte| **byte != 0).count(), 4);
+    check_clean(&file);
+}
+
+#[test]
 fn readers_see_the_old_content_until_the_end() {
     let scene = Scene::fast();
     let file = scene.create();
@@ -362,6 +395,50 @@ fn readers_see_the_old_content_until_the_end() {
     let mut read = Vec::new();
     reader.read_to_end(&mut read).unwrap();
     assert!(read == old, "what the pin holds");
+}
+
+#[test]
+fn a_copy_is_of_the_content_that_it_began_with() {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let heap = heap(&file, false);
+    let content = marked(1, 2 * MIB);
+    let id = stream(&heap, &content, &[MIB]);
+    let (pin, mut copied) = (file.pin(), Vec::new());
+    let each = |piece: &[u8]| {
+        if copied.is_empty() {
+            heap.free(&mut file.writer(), id).unwrap();
+            file.commit().unwrap();
+            stream_of(&heap, &marked(2, 2 * MIB));
+        }
+        copied.write_all(piece)
+    };
+    heap.for_each_piece(&pin, id, each).unwrap();
+    assert!(copied == content);
+    let id = stream(&heap, &content, &[MIB]);
+    let mut out = FreesWhat { heap: &heap, id: Some(id), len: 0 };
+    assert_eq!(heap.copy_to(&pin, id, &mut out).unwrap(), out.len);
+}
+
+/// Frees a block at the first piece of it.
+struct FreesWhat<'h> {
+    heap: &'h Heap,
+    id: Option<BlockId>,
+    len: u64,
+}
+
+impl Write for FreesWhat<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(id) = self.id.take() {
+            self.heap.free(&mut self.heap.file().writer(), id)?;
+        }
+        self.len += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

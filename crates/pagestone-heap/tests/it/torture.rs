@@ -3,13 +3,16 @@
 use std::{
     collections::BTreeMap,
     fs::File,
+    io::Write,
     os::unix::fs::FileExt,
     path::Path,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use pagestone_heap::{BlockId, ErrorKind, Heap, HeapOptions, RegionFile, ShrinkState};
+use pagestone_heap::{
+    BlockId, BlockWriter, ErrorKind, Heap, HeapOptions, RegionFile, ShrinkState,
+};
 use pagestone_testkit::child::{self, Child};
 
 use crate::support::{
@@ -159,17 +162,30 @@ impl Life<'_> {
         if let (Act::Modify, Some(id)) = (act, id) {
             len = heap.read(id, <[u8]>::len).unwrap();
         }
+        let streams = word % 4 == 1;
+        if matches!(act, Act::Put | Act::Allocate) && word % 64 == 1 {
+            len = 300_000 + usize::try_from(word >> 40 & 0xf_ffff).unwrap();
+        }
         let bits = id.map_or(0, BlockId::to_bits);
         let mut note = Note { act, done: false, id: bits, word, len: len as u64 };
         self.notes.write(note);
         let mut writer = file.writer();
         match (act, id) {
             (Act::Allocate, _) => {
-                let id = heap.allocate_from(&mut writer, &marked(word, len)).unwrap();
+                let content = marked(word, len);
+                let id = if streams {
+                    heap.allocate_by(&mut writer, |out| write(out, &content)).unwrap()
+                } else {
+                    heap.allocate_from(&mut writer, &content).unwrap()
+                };
                 note.id = id.to_bits();
                 self.live.push(id);
                 self.watched[usize::try_from(word % WATCHED as u64).unwrap()]
                     .store(note.id, Ordering::Release);
+            }
+            (Act::Put, Some(id)) if streams => {
+                let content = marked(word, len);
+                heap.put_by(&mut writer, id, |out| write(out, &content)).unwrap();
             }
             (Act::Put, Some(id)) => heap.put(&mut writer, id, &marked(word, len)).unwrap(),
             (Act::Modify, Some(id)) => {
@@ -204,6 +220,11 @@ impl Life<'_> {
         self.notes.write(note);
         act
     }
+}
+
+/// Writes a content in pieces, so that a kill comes between two.
+fn write(out: &mut BlockWriter<'_, '_>, content: &[u8]) -> std::io::Result<()> {
+    content.chunks(60_000).try_for_each(|piece| out.write_all(piece))
 }
 
 /// Reads what is watched until told to end: every content is whole, or the id is stale.

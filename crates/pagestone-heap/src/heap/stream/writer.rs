@@ -136,7 +136,7 @@ impl<'w, 'f> BlockWriter<'w, 'f> {
             return self.finish_short();
         }
         self.write_memory()?;
-        let sum = self.sum.take().filter(|_| self.summed == self.len);
+        let sum = self.sum.take();
         let payload = Payload { len: self.len, flags: self.flags, sum };
         match self.stretch.take() {
             Some(stretch) => {
