@@ -1,13 +1,14 @@
 //! A heap that is owned alone: reads need no pin, and bytes can be changed where they lie.
 
 use std::{
+    io,
     ops::{Deref, DerefMut},
     sync::Arc,
 };
 
 use pagestone_storage::Location;
 
-use super::{Blocks, Heap};
+use super::{BlockWriter, Blocks, Heap};
 use crate::{
     engine::{Content, Engine, Summed, Written},
     error::{Error, ErrorKind, Result},
@@ -160,6 +161,40 @@ impl HeapMut {
     /// As [`Heap::put`].
     pub fn put(&mut self, id: BlockId, bytes: &[u8]) -> Result<()> {
         self.heap.put(&mut self.heap.file.writer(), id, bytes)
+    }
+
+    /// Makes a block of what `write` writes, in constant memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heap::allocate_by`].
+    pub fn allocate_by(
+        &mut self,
+        write: impl FnOnce(&mut BlockWriter<'_, '_>) -> io::Result<()>,
+    ) -> io::Result<BlockId> {
+        self.heap.allocate_by(&mut self.heap.file.writer(), write)
+    }
+
+    /// Replaces the content of a block by what `write` writes, in constant memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heap::put_by`].
+    pub fn put_by(
+        &mut self,
+        id: BlockId,
+        write: impl FnOnce(&mut BlockWriter<'_, '_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.heap.put_by(&mut self.heap.file.writer(), id, write)
+    }
+
+    /// Writes all of a block to `out`, in constant memory; returns its length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Heap::copy_to`].
+    pub fn copy_to(&self, id: BlockId, out: &mut impl io::Write) -> io::Result<u64> {
+        self.heap.copy_to(&self.heap.file.pin(), id, out)
     }
 
     /// Replaces the content by its first `len` bytes, or by all and zeros behind.

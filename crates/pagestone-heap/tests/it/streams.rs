@@ -3,7 +3,9 @@
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
-use pagestone_heap::{BlockId, BlockWriter, ErrorKind, FileOptions, Heap, HeapOptions, RegionFile};
+use pagestone_heap::{
+    BlockId, BlockWriter, ErrorKind, FileOptions, Heap, HeapMut, HeapOptions, RegionFile,
+};
 use pagestone_storage::seam::{Call, Plan, watch};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -464,6 +466,22 @@ fn flags_are_kept_or_set() {
         drop(writer);
         check_clean(&file);
     }
+}
+
+#[test]
+fn a_heap_that_is_owned_alone_has_streams_too() {
+    let file = options().in_memory().unwrap();
+    let mut heap = HeapMut::new(file, "blocks").unwrap();
+    let (first, second) = (marked(1, 2 * MIB), marked(2, 3 * MIB));
+    let id = heap.allocate_by(|out| out.write_all(&first)).unwrap();
+    assert!(heap.get(id).unwrap() == first);
+    heap.put_by(id, |out| out.write_all(&second)).unwrap();
+    let mut copied = Vec::new();
+    assert_eq!(heap.copy_to(id, &mut copied).unwrap(), 3 * MIB as u64);
+    assert!(copied == second);
+    // What was streamed in the open epoch is private, and lent as it lies.
+    heap.modify_private(id).unwrap()[0] ^= 1;
+    assert_eq!(heap.get(id).unwrap()[0], second[0] ^ 1);
 }
 
 #[test]
