@@ -123,7 +123,12 @@ impl<'h> Shrink<'h> {
             match progress.state {
                 ShrinkState::Moving => file.give_way(),
                 ShrinkState::Commit => file.commit()?,
-                ShrinkState::Done => return Ok(progress),
+                ShrinkState::Done => {
+                    // What others changed since the last commit that it needed.
+                    file.writer().commit()?;
+                    let file_len = file.shared.raw.len();
+                    return Ok(ShrinkProgress { file_len, ..progress });
+                }
             }
         }
     }

@@ -10,9 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pagestone_heap::{
-    BlockId, BlockWriter, ErrorKind, Heap, HeapOptions, RegionFile, ShrinkState,
-};
+use pagestone_heap::{BlockId, BlockWriter, ErrorKind, Heap, HeapOptions, RegionFile, ShrinkState};
 use pagestone_testkit::child::{self, Child};
 
 use crate::support::{

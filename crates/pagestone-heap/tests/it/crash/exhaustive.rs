@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Blocks 0, 1 and 2 of the base are small, large and longer than a region shares.
-pub(crate) const ALL: [Op; 20] = [
+pub(crate) const ALL: [Op; 23] = [
     Op::Allocate(0, Size::Small),
     Op::Allocate(0, Size::Large),
     Op::Allocate(0, Size::Over),

@@ -9,8 +9,7 @@ use std::{
 
 use pagestone_heap::{
     BlockId, BlockWriter, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile,
-    ShrinkState, Stats,
-    Verify,
+    ShrinkState, Stats, Verify,
 };
 use pagestone_storage::{Location, seam};
 use pagestone_testkit::random::Random;
