@@ -27,6 +27,8 @@ use crate::{
 
 /// Bytes that are copied together.
 const PIECE: usize = 1 << 20;
+/// How often the tables are copied beside a writer of another process that commits meanwhile.
+const TRIES: u32 = 32;
 
 /// How far a backup is, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,8 @@ impl RegionFile {
     /// file's [`uuid`](Self::uuid), mode and, where that is allowed, owner. Its first open reads
     /// all slots, as after a power loss. While it is made, space that is freed is not used again.
     ///
-    /// A file that was opened for reading is copied as of the commit that it shows.
+    /// A file that was opened for reading is copied as of its last commit, also while another
+    /// process writes it.
     ///
     /// ```
     /// use pagestone_heap::{Backup, RegionFile};
@@ -105,7 +108,8 @@ impl RegionFile {
     ///
     /// `AlreadyExists` where something has the name `to`; `OutOfSpace` of the target's device;
     /// `Cancelled` when the hook says so; `Unsupported` for scratch content, of which there is no
-    /// commit; `Locked`; `Io`; those of a commit. No file is left then, but for an empty lock file,
+    /// commit; `Locked`, also for a file opened for reading whose writer commits all the time;
+    /// `Io`; those of a commit. No file is left then, but for an empty lock file,
     /// and this file is as good as before.
     pub fn backup(&self, to: impl Into<Location>, options: Backup<'_>) -> Result<BackedUp> {
         let to = to.into();
@@ -125,19 +129,32 @@ impl RegionFile {
 
     /// Commits and copies all control words; the pin keeps the rest as it is.
     fn begin_backup(&self, target: &NewFile) -> Result<(Pin<'_>, Plan)> {
+        if !self.shared.raw.is_writable() {
+            return self.begin_beside(target);
+        }
         let mut state = self.shared.lock();
         let mut engine = Engine { shared: &self.shared, state: &mut state };
-        if self.shared.raw.is_writable() {
-            engine.commit()?;
-        }
+        engine.commit()?;
         let pin = self.pin();
-        let plan = Plan::new(&engine);
-        target.set_len(plan.len)?;
-        for region in &plan.tables {
-            copy_table(&engine, region, target)?;
-        }
-        plan.write_head(&engine, target)?;
+        let plan = Plan::write(&engine, target)?;
         Ok((pin, plan))
+    }
+
+    /// As `begin_backup` beside a writer of another process, over again when it commits meanwhile.
+    fn begin_beside(&self, target: &NewFile) -> Result<(Pin<'_>, Plan)> {
+        for _ in 0..TRIES {
+            let before = self.refresh()?;
+            let pin = self.pin();
+            let mut state = self.shared.lock();
+            let engine = Engine { shared: &self.shared, state: &mut state };
+            let plan = Plan::write(&engine, target);
+            drop(state);
+            if self.sequence() == before {
+                return Ok((pin, plan?));
+            }
+        }
+        let what = "its writer commits too often for a copy of its tables; have it make the backup";
+        Err(Error::refused(ErrorKind::Locked, self.path(), what))
     }
 }
 
@@ -153,6 +170,17 @@ struct Plan {
 }
 
 impl Plan {
+    /// Copies the control words of the committed generation.
+    fn write(engine: &Engine<'_>, target: &NewFile) -> Result<Self> {
+        let plan = Self::new(engine);
+        target.set_len(plan.len)?;
+        for region in &plan.tables {
+            copy_table(engine, region, target)?;
+        }
+        plan.write_head(engine, target)?;
+        Ok(plan)
+    }
+
     fn new(engine: &Engine<'_>) -> Self {
         let regions = engine.state.by_start.values();
         let regions = regions.filter_map(|number| engine.state.region(*number)).copied();
@@ -160,7 +188,7 @@ impl Plan {
             regions.partition(|region| matches!(region.kind, Kind::Directory | Kind::Table));
         let total = tables.iter().chain(&blocks).map(|region| region.range.len).sum();
         Self {
-            generation: engine.state.generation,
+            generation: engine.shared.generation(),
             len: engine.state.end(),
             total,
             tables,
