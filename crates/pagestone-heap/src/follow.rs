@@ -237,11 +237,19 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method by its name is of one lifetime alone"
+    )]
     fn scan_again(&self, follower: &Follower) -> bool {
         self.scan_of(follower, What::Directory)
     }
 
     /// Reads the names where a commit came since they were read. The caller holds a generation.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method by its name is of one lifetime alone"
+    )]
     fn names_again(&self, follower: &Follower) -> bool {
         self.scan_of(follower, What::Names)
     }
