@@ -9,6 +9,8 @@ pub(crate) mod session; // one open file, one operation at a time
 pub(crate) mod place; // a real file that shows any image
 mod reader; // a reader between the writer's stores
 mod check; // an image opened, compared, used
+mod outside; // a reader as another process is one
+mod beside; // such readers between the stores, and after a kill
 mod exhaustive; // every short sequence, every boundary
 mod random; // long runs by seed, crashes in a row
 mod create; // the making of a file
@@ -86,6 +88,12 @@ fn crashes_in_a_row() {
     let budget = Budget::read();
     let run = |number, tally: &mut Tally| random::run(budget.seed + number, tally);
     budget.spend("crashes in a row", 16, run);
+}
+
+#[test]
+fn readers_of_other_processes_outlive_the_writer() {
+    let budget = Budget::read();
+    budget.spend("readers", 12, |number, tally| beside::run(budget.seed + number, tally));
 }
 
 #[test]
