@@ -15,7 +15,7 @@ pub(crate) enum Subject {
 
 /// Kills writers, and lets readers look on; the tests say how often and what was lost.
 pub(crate) fn kill(root: &Path, args: &LongArgs) -> Result<Outcome> {
-    tests(root, args, &["torture::", "threads::"])
+    tests(root, args, &["torture::", "threads::", "processes::"])
 }
 
 /// Runs the hostile tests for long, then the fuzz target where its tools are there.
