@@ -190,16 +190,14 @@ impl RegionFile {
         let identity = raw.identity()?;
         let before = opening::Owner::read(&raw, &identity)
             .map_err(|error| header::cached_superblock(&raw).err().unwrap_or(error))?;
-        let found = opening::superblock(&raw, &before)?;
+        let found = opening::superblock_beside_a_writer(&raw, &before)?;
         before.check_scratch(&raw, (&found, crate::Unclean::Refuse))?;
         map(&mut raw)?;
+        opening::check_len_beside_a_writer(&raw, (&before, found))?;
         let mut options = options.clone();
         options.region_size = found.region_size;
         let follower = Follower::new(identity);
         let shared = Arc::new(Shared::new(raw, options, (found.uuid, Some(follower))));
-        let mut state = shared.lock();
-        Engine { shared: &shared, state: &mut state }.open_read_only(&found)?;
-        drop(state);
         let file = Self { shared };
         file.refresh()?;
         Ok(file)

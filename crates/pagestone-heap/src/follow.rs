@@ -16,7 +16,7 @@ use pagestone_storage::raw::Identity;
 use crate::{
     engine::{
         Engine,
-        open::{Owner, boot_word, superblock},
+        open::{Owner, boot_word, superblock_beside_a_writer},
     },
     error::{Error, ErrorKind, Result},
     layout::owner,
@@ -112,6 +112,12 @@ impl Follower {
         self.quick.store(if tells { generation } else { NEVER }, Ordering::Release);
     }
 
+    /// Nothing could be chosen by these words: whatever the page says is looked at anew, also what
+    /// it said before.
+    fn forget(&self, seen: Seen) {
+        self.published.store(!seen.published, Ordering::Release);
+    }
+
     fn turn(&self) -> u64 {
         self.turn.load(Ordering::Acquire)
     }
@@ -174,10 +180,12 @@ impl Shared {
                 }
                 Err(error) => {
                     follower.fail(error.kind(), error.to_string());
+                    follower.forget(seen);
                     return false;
                 }
             }
         }
+        follower.forget(self.owner_says());
         let what = "the published generation does not stand still";
         follower.fail(ErrorKind::Corrupt, format!("{}: {what}", self.path().display()));
         false
@@ -192,7 +200,7 @@ impl Shared {
         if known && (1..=GENERATION_MAX).contains(&seen.published) {
             return Ok(seen.published);
         }
-        let found = superblock(&self.raw, &before)?;
+        let found = superblock_beside_a_writer(&self.raw, &before)?;
         if found.uuid != self.uuid {
             let what = "another file has taken the place of the one that was opened";
             return Err(Error::refused(ErrorKind::Corrupt, self.path(), what));
@@ -214,6 +222,8 @@ impl Shared {
         let generation = self.generation();
         if let Err(error) = self.raw.hold(generation) {
             follower.fail(ErrorKind::Io, format!("{error}; open the file again"));
+            // Not while another thread's scan says where blocks are.
+            let _state = self.lock();
             follower.broken.store(true, Ordering::Release);
             self.forget_places();
             return None;

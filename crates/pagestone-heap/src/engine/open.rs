@@ -7,11 +7,15 @@ use pagestone_storage::raw::{Identity, RawFile};
 use crate::{
     engine::Engine,
     error::{Cause, Error, ErrorKind, Result},
+    follow::LOOKS,
     header::{self, Committed},
     layout::{SUPERBLOCKS, UNIT, owner},
     options::{Durability, Unclean},
     word::View,
 };
+
+/// How often superblocks are read before what is wrong with both is no writer's doing.
+const TRIES: u32 = 16;
 
 /// Words of the owner page, as found at open.
 #[derive(Debug, Clone, Copy)]
@@ -192,16 +196,6 @@ impl Engine<'_> {
         self.set_word(owner::BOOT, boot_word(identity));
     }
 
-    /// Makes the state of a file that was opened for reading.
-    pub(crate) fn open_read_only(&mut self, found: &Committed) -> Result<()> {
-        let len = self.shared.raw.len();
-        if len < found.len {
-            let path = self.shared.path().to_path_buf();
-            return Err(Cause::Truncated { path, expected: found.len, found: len }.into());
-        }
-        Ok(())
-    }
-
     /// Reads the directory of a file that another process may write.
     pub(crate) fn follow_directory(&mut self) -> Result<()> {
         self.shared.raw.follow()?;
@@ -226,4 +220,37 @@ pub(crate) fn superblock(raw: &RawFile, before: &Owner) -> Result<Committed> {
     header::read_superblock(raw.path(), |offset, into| {
         raw.pread_device(offset, into).map_err(Error::from)
     })
+}
+
+/// As [`superblock`], where a writer may store one slot while the other is read, or both in turn.
+pub(crate) fn superblock_beside_a_writer(raw: &RawFile, before: &Owner) -> Result<Committed> {
+    for _ in 1..TRIES {
+        if let Ok(found) = superblock(raw, before) {
+            return Ok(found);
+        }
+    }
+    superblock(raw, before)
+}
+
+/// Errors when a file is shorter than its superblock says, whatever is committed meanwhile.
+pub(crate) fn check_len_beside_a_writer(
+    raw: &RawFile,
+    (before, mut found): (&Owner, Committed),
+) -> Result<()> {
+    for _ in 0..LOOKS {
+        let len = raw.follow()?;
+        if found.len <= len {
+            return Ok(());
+        }
+        // The file is cut after a commit that says so.
+        let expected = found.len;
+        let now = superblock_beside_a_writer(raw, before)?;
+        if now == found {
+            let path = raw.path().to_path_buf();
+            return Err(Cause::Truncated { path, expected, found: len }.into());
+        }
+        found = now;
+    }
+    let what = "its length does not stand still";
+    Err(Error::refused(ErrorKind::Corrupt, raw.path(), what))
 }

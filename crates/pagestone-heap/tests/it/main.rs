@@ -18,6 +18,7 @@ mod recorded; // files of testdata/vN are opened for ever
 mod readers; // readers in other processes
 mod torture; // writers killed at any moment
 mod threads; // readers beside the writer
+mod held; // what a held generation keeps, to the byte
 mod processes; // readers and writer as processes, all killed at any moment
 mod hostile; // bytes that somebody else made
 mod limits; // the smallest, the longest, the most, and too much

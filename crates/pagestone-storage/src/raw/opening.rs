@@ -91,26 +91,33 @@ impl RawFile {
     /// Where the system refuses the address range that was asked for, less is taken, but never
     /// less than the file is long. Check what a header says by [`pread`](Self::pread) before.
     ///
+    /// For a reader the length is from here on what it is now: a writer may have changed it since
+    /// the file was opened.
+    ///
     /// # Errors
     ///
-    /// `Truncated` when the file is shorter than it was when it was opened; `OutOfSpace` when
-    /// there is no address range for it; `Io`.
+    /// `Truncated` when the file is shorter than it was when it was opened for writing;
+    /// `OutOfSpace` when there is no address range for it; `Io`.
     pub fn map(&mut self) -> Result<()> {
         let Source::File { file, .. } = &self.source else { return Ok(()) };
         if self.range.is_some() {
             return Ok(());
         }
         let (expected, found) = (self.len(), file.len()?);
-        if found < expected {
+        let reads = self.access == Access::Read;
+        if found < expected && !reads {
             let path = self.path().to_path_buf();
             return Err(Cause::Truncated { path, expected, found }.into());
         }
-        let mut range = Range::of_file(file, expected, (self.capacity, self.access))?;
+        let len = if reads { found } else { expected };
+        let capacity = self.capacity.max(len);
+        let mut range = Range::of_file(file, len, (capacity, self.access))?;
         range.stay_out_of_children();
         (self.base, self.capacity) = (range.base(), range.capacity());
         self.range = Some(range);
         seam::mapped(self.base.as_ptr() as usize);
-        self.shown.store(expected, Ordering::Release);
+        self.len.store(len, Ordering::Release);
+        self.shown.store(len, Ordering::Release);
         Ok(())
     }
 
