@@ -2,6 +2,7 @@
 
 mod driver; // everything that can be asked of a file
 mod forge; // checksums made right again
+mod moving; // bytes that change while a reader has the file open
 
 use std::time::{Duration, Instant};
 

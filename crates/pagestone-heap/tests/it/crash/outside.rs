@@ -1,11 +1,12 @@
 //! A reader as another process is one: an open file of its own, on a thread that waits for orders.
 
 use std::{
+    cell::RefCell,
     sync::mpsc::{Receiver, Sender, channel},
     thread::JoinHandle,
 };
 
-use pagestone_heap::{BlockId, ErrorKind, Pin, RegionFile};
+use pagestone_heap::{BlockId, ErrorKind, Heap, Pin, RegionFile};
 use pagestone_storage::{
     Location,
     seam::{Event, Machine, Plan, set_machine, watch},
@@ -160,6 +161,8 @@ struct Life<'l> {
     file: RegionFile,
     /// The address of its mapping.
     base: usize,
+    /// The heaps that were found: a committed one is there for good.
+    heaps: RefCell<Vec<(String, Heap)>>,
     orders: &'l Receiver<Order>,
     answers: &'l Sender<Told>,
 }
@@ -178,7 +181,7 @@ fn live(at: &Location, (orders, answers): (&Receiver<Order>, &Sender<Told>)) {
             return;
         }
     };
-    let life = Life { file, base: base.unwrap_or(0), orders, answers };
+    let life = Life { file, base: base.unwrap_or(0), heaps: RefCell::default(), orders, answers };
     life.answer(Ok(Answer::Done));
     while let Ok(order) = orders.recv() {
         match order {
@@ -233,17 +236,29 @@ impl Life<'_> {
         }
     }
 
+    fn heap(&self, name: &str) -> Result<Option<Heap>, String> {
+        let mut heaps = self.heaps.borrow_mut();
+        if let Some((_, known)) = heaps.iter().find(|(its, _)| its == name) {
+            // Nothing but the get itself notices a commit.
+            return Ok(Some(known.clone()));
+        }
+        match self.file.heap(name) {
+            Ok(heap) => {
+                heaps.push((name.to_owned(), heap.clone()));
+                Ok(Some(heap))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("a heap: {error}")),
+        }
+    }
+
     fn get<'p>(
         &self,
         (pin, kept): (&'p Pin<'_>, &mut Vec<Borrowed<'p>>),
         heap: &str,
         id: BlockId,
     ) -> Result<Answer, String> {
-        let heap = match self.file.heap(heap) {
-            Ok(heap) => heap,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Answer::Block(None)),
-            Err(error) => return Err(format!("a heap: {error}")),
-        };
+        let Some(heap) = self.heap(heap)? else { return Ok(Answer::Block(None)) };
         match heap.get(pin, id) {
             Ok(bytes) => {
                 let offset = (bytes.as_ptr() as usize - self.base) as u64;
