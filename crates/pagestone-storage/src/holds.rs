@@ -9,7 +9,10 @@ use std::{
     collections::BTreeMap,
     io,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{Ordering, fence},
+    },
 };
 
 use nix::{
@@ -105,6 +108,9 @@ impl Holds {
             return Err(Error::io("lock", self.file.path(), errno.into()));
         }
         *counts.entry(number).or_insert(0) += 1;
+        // What the reader loads from here on comes after its lock is there for others to see; the
+        // system promises no such thing.
+        fence(Ordering::SeqCst);
         Ok(())
     }
 
@@ -126,6 +132,9 @@ impl Holds {
     pub(crate) fn oldest(&self, below: u64) -> Result<Option<u64>> {
         let mut oldest = None;
         let mut end = below;
+        // What was published before is there for readers to see whose locks come too late: the
+        // system looks without a lock of its own where there seem to be none.
+        fence(Ordering::SeqCst);
         for _ in 0..ASKED_MOST {
             if end == 0 {
                 return Ok(oldest);
