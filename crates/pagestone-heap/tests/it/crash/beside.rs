@@ -40,7 +40,8 @@ struct Watch {
     /// The writer is killed before this one: from here on nobody looks.
     killed_at: u64,
     ids: Vec<(&'static str, BlockId)>,
-    sights: Vec<Sight>,
+    /// What was seen, and before which store.
+    sights: Vec<(u64, Sight)>,
     held: Vec<Held>,
     wrong: Option<String>,
 }
@@ -68,14 +69,15 @@ impl Watch {
                 let Some((heap, id)) = self.random.pick(&self.ids) else { return Ok(()) };
                 let reader = &mut self.readers[which];
                 let before = reader.kept.len();
-                self.sights.push(reader.get(heap, id)?);
-                let kept = reader.kept.get(before);
+                let sight = reader.get(heap, id)?;
+                self.sights.push((self.moment(which), sight));
+                let kept = self.readers[which].kept.get(before);
                 self.held.extend(kept.map(|(from, end)| (self.stores..u64::MAX, *from..*end)));
                 Ok(())
             }
             60..66 => {
                 let sight = self.readers[which].all()?;
-                self.sights.push(sight);
+                self.sights.push((self.moment(which), sight));
                 Ok(())
             }
             66..92 => self.compare(which),
@@ -89,6 +91,13 @@ impl Watch {
                 Ok(())
             }
         }
+    }
+
+    /// When a reader sees something; later than all for one of another mount, which goes by the
+    /// superblocks of the cache.
+    fn moment(&self, which: usize) -> u64 {
+        let same = self.readers[which].mount == self.machine.mount;
+        if same { self.stores } else { u64::MAX }
     }
 
     /// Its blocks are kept no more: who keeps one in the same place has an entry of its own.
@@ -112,14 +121,21 @@ impl Watch {
         (0..self.readers.len()).try_for_each(|which| self.compare(which))
     }
 
-    /// What was seen is what was committed.
-    fn judge(&mut self, committed: &BTreeMap<u64, Rc<Model>>) -> Result<u64, String> {
+    /// What was seen is what was committed, and what was on the device by then.
+    fn judge(
+        &mut self,
+        committed: &BTreeMap<u64, Rc<Model>>,
+        synced: &[(u64, u64)],
+    ) -> Result<u64, String> {
         let sights = std::mem::take(&mut self.sights);
         let count = sights.len() as u64;
-        for Sight { generation, what } in sights {
+        for (stores, Sight { generation, what }) in sights {
             let Some(model) = committed.get(&generation) else {
                 return Err(format!("a reader saw generation {generation}"));
             };
+            if !synced.iter().any(|(after, its)| *after <= stores && generation <= *its) {
+                return Err(format!("a reader saw {generation} at store {stores} of {synced:?}"));
+            }
             let right = match &what {
                 What::All(found) => model.contents == *found,
                 What::Block(heap, id, found) => {
@@ -291,6 +307,7 @@ impl Run {
     }
 
     fn look_back(&self, steps: &Steps, trace: &Trace, tally: &mut Tally) -> Result<(), String> {
+        let synced = self.synced(trace);
         let mut watch = self.watch.borrow_mut();
         if let Some(wrong) = watch.wrong.take() {
             return Err(format!("at store {}: {wrong}", watch.stores));
@@ -298,7 +315,7 @@ impl Run {
         let all = steps.iter().flat_map(|step| step.committed.iter().cloned());
         // A later step knows better which of two candidates was committed.
         // A state that a reader saw is an image too.
-        tally.images += watch.judge(&all.collect())?;
+        tally.images += watch.judge(&all.collect(), &synced)?;
         watch.spared(trace)?;
         watch.compare_all()
     }
@@ -316,6 +333,39 @@ impl Run {
         let looked = nth.checked_sub(1).and_then(|nth| stores.get(nth).copied()).unwrap_or(end);
         let span = u32::try_from(end - looked).unwrap_or(0);
         looked + self.random.below(span + 1) as usize
+    }
+
+    /// After how many stores of the session which generation was on the device.
+    fn synced(&self, trace: &Trace) -> Vec<(u64, u64)> {
+        let word = |at: usize| self.device.cache()[at..].first_chunk().copied();
+        let word = |at: usize| word(at).map_or(0, u64::from_le_bytes);
+        let mount = self.watch.borrow().machine.mount;
+        let named = self.before.committed.iter().map(|(its, _)| *its).max().unwrap_or(0);
+        // Who finds the page of another mount goes by the superblocks of the cache.
+        let known = if word(8248) == mount { word(8200) } else { named };
+        let mut all = vec![(0, known)];
+        let (mut base, mut stores, mut begun, mut whole) = (0, 0, [0; 2], 0);
+        for event in &trace.events {
+            match event {
+                Event::Mapped(at) => base = *at,
+                Event::Synced => all.push((stores, whole)),
+                Event::Store { at, bytes } => {
+                    stores += 1;
+                    let Some(value) = bytes.first_chunk().map(|word| u64::from_le_bytes(*word))
+                    else {
+                        continue;
+                    };
+                    match at - base {
+                        at @ (40 | 4136) => begun[at / 4096] = value,
+                        // The checksum, which is zeroed before a commit.
+                        at @ (504 | 4600) if value != 0 => whole = begun[at / 4096],
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+        all
     }
 
     /// Leaves in `device` what the end of the session left.

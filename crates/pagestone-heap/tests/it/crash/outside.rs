@@ -65,8 +65,9 @@ pub(crate) struct Outsider {
     orders: Option<Sender<Order>>,
     answers: Receiver<Told>,
     thread: Option<JoinHandle<()>>,
-    /// Whether it holds a pin, and the blocks that it keeps.
-    pub(crate) is_pinned: bool,
+    /// The mount that shows it the file.
+    pub(crate) mount: u64,
+    /// The blocks that it keeps.
     pub(crate) kept: Vec<(u64, u64)>,
     /// The generation that it saw last.
     latest: u64,
@@ -93,7 +94,7 @@ impl Outsider {
         });
         let (orders, thread) = (Some(orders), Some(thread));
         let reader =
-            Self { orders, answers, thread, is_pinned: false, kept: Vec::new(), latest: 0 };
+            Self { orders, answers, thread, mount: machine.mount, kept: Vec::new(), latest: 0 };
         reader.told()?;
         Ok(reader)
     }
@@ -120,7 +121,6 @@ impl Outsider {
 
     pub(crate) fn get(&mut self, heap: &'static str, id: BlockId) -> Result<Sight, String> {
         let (generation, answer) = self.tell(Order::Get(heap, id))?;
-        self.is_pinned = true;
         let Answer::Block(found) = answer else { return Err("no answer to a get".to_owned()) };
         if let Some(block) = &found {
             self.kept.push((block.offset, block.offset + block.bytes.len() as u64));
@@ -147,7 +147,6 @@ impl Outsider {
 
     pub(crate) fn unpin(&mut self) -> Result<(), String> {
         self.tell(Order::Unpin)?;
-        self.is_pinned = false;
         self.kept.clear();
         Ok(())
     }
