@@ -1,4 +1,5 @@
-//! `cargo xtask loom`: every interleaving of the lock-free parts, explored by loom.
+//! `cargo xtask loom`: every interleaving of the lock-free parts, explored by loom, and many of the
+//! whole heap, by shuttle.
 
 use std::{path::Path, process::Command};
 
@@ -8,23 +9,29 @@ use crate::{Outcome, workspace::target_dir};
 
 /// The crates that have such parts, and the modules whose tests know `cfg(loom)`.
 const PARTS: &[(&str, &[&str])] =
-    &[("pagestone-storage", &["published"]), ("pagestone-heap", &["epoch", "pin"])];
+    &[("pagestone-storage", &["published"]), ("pagestone-heap", &["epoch", "pin", "follow"])];
 
-/// Runs the unit tests that know `cfg(loom)`, in a target folder of their own.
+/// Runs the tests that know `cfg(loom)` and `cfg(shuttle)`, in target folders of their own.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
     for (package, modules) in PARTS {
-        let status = Command::new("cargo")
-            // Without optimization an exploration takes minutes.
-            .args(["test", "--release", "-p", package, "--lib", "--"])
-            .args(*modules)
-            .env("RUSTFLAGS", "--cfg loom")
-            .env("CARGO_TARGET_DIR", target_dir(root).join("loom"))
-            .current_dir(root)
-            .status()
-            .context("cargo test with cfg(loom)")?;
-        if !status.success() {
+        if explore(root, "loom", &["-p", package, "--lib"], modules)? == Outcome::Findings {
             return Ok(Outcome::Findings);
         }
     }
-    Ok(Outcome::Fine)
+    explore(root, "shuttle", &["-p", "pagestone-heap", "--test", "it"], &["interleaved"])
+}
+
+fn explore(root: &Path, cfg: &str, tests: &[&str], modules: &[&str]) -> Result<Outcome> {
+    let status = Command::new("cargo")
+        // Without optimization an exploration takes minutes.
+        .args(["test", "--release"])
+        .args(tests)
+        .args(["--", "--nocapture"])
+        .args(modules)
+        .env("RUSTFLAGS", format!("--cfg {cfg}"))
+        .env("CARGO_TARGET_DIR", target_dir(root).join(cfg))
+        .current_dir(root)
+        .status()
+        .with_context(|| format!("cargo test with cfg({cfg})"))?;
+    Ok(if status.success() { Outcome::Fine } else { Outcome::Findings })
 }

@@ -16,7 +16,7 @@ mod unsafe_list; // the inventory of unsafe code
 mod bench; // benchmark suites: run in rounds, medians, table, JSON
 mod asan; // the storage tests under the address sanitizer
 mod torture; // children killed at random, as long as one likes
-mod loom; // every interleaving of the lock-free parts
+mod loom; // interleavings of the lock-free parts and of the heap
 mod crash; // kills and power losses at every store
 mod workspace; // the files and manifests of the tree
 mod source; // one Rust file as code, comments and tokens
@@ -48,7 +48,7 @@ enum Command {
     Bench(BenchArgs),
     /// Run the tests of the crate with unsafe code under the address sanitizer, with nightly.
     Asan,
-    /// Explore every interleaving of the lock-free parts with loom.
+    /// Explore every interleaving of the lock-free parts with loom, many of the heap with shuttle.
     Loom,
     /// Kill writers at random moments and read beside them, in release.
     Torture(LongArgs),

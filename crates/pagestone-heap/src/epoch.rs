@@ -1,10 +1,12 @@
 //! The open epoch as readers see it, and the two looks at it around the words of a pair.
 
-#[cfg(all(loom, test))]
-use loom::sync::atomic::{AtomicU16, Ordering};
-#[cfg(not(all(loom, test)))]
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 
+#[cfg(all(loom, test))]
+use loom::sync::atomic::AtomicU16;
+
+#[cfg(not(all(loom, test)))]
+use crate::sync::AtomicU16;
 use crate::word::{Pair, View, Word};
 
 /// The tag of the open epoch.

@@ -6,10 +6,10 @@
 //! again that this or a later generation names. See docs/durability.md, "Readers in other
 //! processes".
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
-};
+#[cfg(all(loom, test))]
+mod interleavings; // all orders of loads, stores and locks
+
+use std::sync::{PoisonError, atomic::Ordering};
 
 use pagestone_storage::raw::Identity;
 
@@ -21,6 +21,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     layout::owner,
     shared::Shared,
+    sync::{AtomicBool, AtomicU64, Mutex},
 };
 
 /// How often something that moves is looked at before it is given up: a writer commits a few
@@ -138,6 +139,29 @@ impl Follower {
     fn recover(&self) {
         if !self.is_broken() {
             *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
+/// What `words` shows in the generation that was `chosen` by what the page says, and says `still`
+/// behind it; `None` where none can be chosen. `words` and `still` acquire.
+#[inline]
+pub(crate) fn settle<S, W>(
+    chosen: impl Fn() -> S,
+    still: impl Fn(&S) -> bool,
+    words: impl Fn() -> W,
+    choose: impl Fn() -> bool,
+) -> Option<W> {
+    loop {
+        let seen = chosen();
+        let found = words();
+        // The loads of the words acquire, so this look comes after them: all were loaded in the
+        // generation that was chosen.
+        if still(&seen) {
+            return Some(found);
+        }
+        if !choose() {
+            return None;
         }
     }
 }

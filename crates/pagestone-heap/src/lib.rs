@@ -32,6 +32,7 @@ mod epoch; // the open epoch and the two looks at it
 mod word; // tagged words and which of two counts
 mod header; // superblocks and region headers, checked
 mod layout; // what the bytes mean; see docs/format.md
+mod sync; // locks and atomic words
 mod error;
 
 pub use crate::{

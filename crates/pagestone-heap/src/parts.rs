@@ -3,9 +3,12 @@
 //! Part 0 has 4,096 pairs of 16 bytes, part k as many as all before it together; each part is a
 //! region, whose header takes the place of its first four pairs. Their indices do not exist.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::layout::{REGION_HEADER, UNIT};
+use crate::{
+    layout::{REGION_HEADER, UNIT},
+    sync::AtomicU64,
+};
 
 /// Pairs of part 0.
 const FIRST: u64 = UNIT / PAIR;

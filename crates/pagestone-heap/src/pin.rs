@@ -3,23 +3,26 @@
 //! Epoch-based reclamation (Fraser 2004): a pin stores the value of a clock that every retirement
 //! advances; space that was retired at or after the oldest pin's value waits.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 #[cfg(all(loom, test))]
 use loom::sync::{
     Mutex,
-    atomic::{AtomicU64, Ordering, fence},
-};
-#[cfg(not(all(loom, test)))]
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering, fence},
+    atomic::{AtomicU64, fence},
 };
 
 use crate::shared::Shared;
+#[cfg(not(all(loom, test)))]
+use crate::sync::{AtomicU64, Mutex, fence};
+
+/// A scheduler of tests runs all threads on one, and each run has to be like the one before.
+const SCHEDULED: bool = cfg!(any(all(loom, test), shuttle));
 
 /// Pins that cost no lock. More are kept in a list under one.
-const SLOTS: usize = if cfg!(all(loom, test)) { 2 } else { 64 };
+const SLOTS: usize = if SCHEDULED { 2 } else { 64 };
 const VACANT: u64 = u64::MAX;
 
 /// A word alone on its cache lines.
@@ -106,8 +109,7 @@ impl Pins {
     /// the writer's look at the pins comes after its publishes.
     pub(crate) fn take(&self) -> Place {
         let now = self.clock.load(Ordering::Relaxed);
-        // Loom runs all threads on one, and each run has to be like the one before.
-        let hint = if cfg!(all(loom, test)) { 0 } else { HINT.get() };
+        let hint = if SCHEDULED { 0 } else { HINT.get() };
         for step in 0..SLOTS {
             let at = (hint + step) % SLOTS;
             let slot = &self.slots[at].0;
@@ -240,7 +242,7 @@ mod interleavings {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::{Pins, SLOTS, VACANT};
 

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError, atomic::Ordering},
 };
 
 use pagestone_storage::raw::RawFile;
@@ -14,7 +11,7 @@ use crate::{
     class::{GRAIN, room_of},
     epoch::Epoch,
     error::{Cause, Error, ErrorKind, Result},
-    follow::{Follower, LOOKS},
+    follow::{Follower, LOOKS, settle},
     id::BlockId,
     layout::{BLOCK_HEADER, BlockHeader, REGION_HEADER, UNIT},
     names::Names,
@@ -23,6 +20,7 @@ use crate::{
     pin::Pins,
     state::State,
     store::Store,
+    sync::{AtomicU64, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
     units::Units,
     word::{OVERSIZE, Pair, TOMBSTONE, View, Word, tag_of},
 };
@@ -169,34 +167,20 @@ impl Shared {
     pub(crate) fn select(&self, at: u64) -> Word {
         match &self.follower {
             None => self.epoch.select(View::Newest, || self.pair(at)),
-            Some(follower) => match self.look(follower, at) {
-                Some(word) => word,
-                None => self.look_again(follower, at),
-            },
+            Some(follower) => self.select_committed(follower, at),
         }
     }
 
-    /// The word of a pair that the generation names which is committed at this moment; `None`
-    /// when that is not the one that was chosen any more.
+    /// The word of a pair that the generation names which is committed at this moment.
     #[inline]
-    fn look(&self, follower: &Follower, at: u64) -> Option<Word> {
-        let quick = follower.quick();
-        let open = self.epoch.seen();
-        let word = self.pair(at).word(open, View::Committed);
-        // The loads of the pair acquire, so this look comes after them: both words were loaded in
-        // the generation that was chosen.
-        self.still_says(follower, quick).then_some(word)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn look_again(&self, follower: &Follower, at: u64) -> Word {
-        while self.catch_up(follower) {
-            if let Some(word) = self.look(follower, at) {
-                return word;
-            }
-        }
-        Word::EMPTY
+    fn select_committed(&self, follower: &Follower, at: u64) -> Word {
+        let word = settle(
+            || follower.quick(),
+            |quick| self.still_says(follower, *quick),
+            || self.pair(at).word(self.epoch.seen(), View::Committed),
+            || self.catch_up(follower),
+        );
+        word.unwrap_or(Word::EMPTY)
     }
 
     /// Finds the block of an id, as this file's readers see it.

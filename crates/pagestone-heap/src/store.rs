@@ -1,8 +1,8 @@
 //! One named store as readers see it: its slot table.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use crate::parts::Parts;
+use crate::{parts::Parts, sync::AtomicBool};
 
 /// The slot table of a store, shared by all views of it.
 #[derive(Debug)]

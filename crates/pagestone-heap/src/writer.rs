@@ -1,7 +1,5 @@
 //! The one writer of a file, as a guard.
 
-use std::sync::MutexGuard;
-
 use crate::{
     engine::Engine,
     error::{Error, ErrorKind, Result},
@@ -13,6 +11,7 @@ use crate::{
     shared::Shared,
     state::State,
     stats::Stats,
+    sync::MutexGuard,
 };
 
 /// The right to change a file, for as long as it is held; others wait, readers do not.

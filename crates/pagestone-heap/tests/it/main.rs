@@ -19,6 +19,8 @@ mod readers; // readers in other processes
 mod torture; // writers killed at any moment
 mod threads; // readers beside the writer
 mod held; // what a held generation keeps, to the byte
+#[cfg(shuttle)]
+mod interleaved; // the whole store with its threads run in orders of a scheduler
 mod processes; // readers and writer as processes, all killed at any moment
 mod hostile; // bytes that somebody else made
 mod limits; // the smallest, the longest, the most, and too much
