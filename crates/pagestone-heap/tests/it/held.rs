@@ -1,12 +1,14 @@
 //! What readers of other processes hold of a file whose length changes, to the byte.
 
 use std::{
+    io,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
-use pagestone_heap::{BlockId, Durability, ErrorKind, Heap, RegionFile};
+use pagestone_heap::{BlockId, Durability, ErrorKind, Heap, RegionFile, Result};
 use pagestone_storage::seam::{Machine, set_machine};
+use pagestone_testkit::faults::Scenario;
 
 use crate::support::{Scene, budget, mark_of, marked, options, say};
 
@@ -127,4 +129,56 @@ fn scratch_content_and_readers_exclude_each_other() {
     assert_eq!(refused.kind(), ErrorKind::Locked, "{refused}");
     file.close().unwrap();
     options().open_read_only(scene.at("file.pgs")).unwrap();
+}
+
+/// A file that a writer has open, and its long block.
+type Held = (Scene, RegionFile, BlockId);
+
+/// Gets a long block under a pin, then has the writer replace it, free it and use its space again,
+/// and gets a younger one under another pin; returns whether what was got stayed.
+fn read_beside((scene, file, long): &mut Held) -> Result<bool> {
+    let reader = options().open_read_only(scene.at("file.pgs"))?;
+    let blocks = reader.heap("blocks")?;
+    let pin = reader.pin();
+    let old = blocks.get(&pin, *long);
+    let write = || {
+        // On a thread of its own, none of whose calls fails.
+        let heap = file.heap("blocks").unwrap();
+        heap.free(&mut file.writer(), *long).unwrap();
+        file.commit().unwrap();
+        let next = heap.allocate_from(&mut file.writer(), &marked(2, 1_000_000)).unwrap();
+        file.commit().unwrap();
+        next
+    };
+    let next = std::thread::scope(|scope| scope.spawn(write).join().unwrap());
+    let later = reader.pin();
+    let new = blocks.get(&later, next);
+    let whole = |bytes: &Result<&[u8]>, word| bytes.as_ref().map_or(true, |b| mark_of(b) == word);
+    let stayed = whole(&old, Some(1)) && whole(&new, Some(2));
+    old.and(new)?;
+    reader.refresh()?;
+    Ok(stayed)
+}
+
+#[test]
+fn a_reader_whose_call_failed_borrows_nothing_that_it_does_not_hold() {
+    let mut refused = 0;
+    let calls = Scenario {
+        prepare: || {
+            let scene = Scene::fast();
+            let (file, _, long) = with_long_block(&scene);
+            (scene, file, long)
+        },
+        work: read_beside,
+        check: |(scene, ..): Held, answer: Result<bool>| {
+            match answer {
+                Ok(stayed) => assert!(stayed, "a slice changed"),
+                Err(_) => refused += 1,
+            }
+            options().open_read_only(scene.at("file.pgs")).unwrap().refresh().unwrap();
+        },
+    }
+    .fail_each_call(io::ErrorKind::Other);
+    assert!(5 < refused && refused <= calls, "{refused} of {calls}");
+    say(&format!("held: {refused} of {calls} failed calls were told"));
 }
