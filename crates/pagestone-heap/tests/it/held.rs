@@ -7,7 +7,7 @@ use std::{
 };
 
 use pagestone_heap::{BlockId, Durability, ErrorKind, Heap, RegionFile, Result};
-use pagestone_storage::seam::{Machine, set_machine};
+use pagestone_storage::seam::{Call, Event, Machine, Plan, set_machine, watch};
 use pagestone_testkit::faults::Scenario;
 
 use crate::support::{Scene, budget, mark_of, marked, options, say};
@@ -181,4 +181,24 @@ fn a_reader_whose_call_failed_borrows_nothing_that_it_does_not_hold() {
     .fail_each_call(io::ErrorKind::Other);
     assert!(5 < refused && refused <= calls, "{refused} of {calls}");
     say(&format!("held: {refused} of {calls} failed calls were told"));
+}
+
+#[test]
+fn a_generation_is_held_before_what_it_names_is_read() {
+    let scene = Scene::fast();
+    let (file, _, _) = with_long_block(&scene);
+    let reader = options().open_read_only(scene.at("file.pgs")).unwrap();
+    let looks: [fn(&RegionFile); 2] = [|file| drop(file.pin()), |file| drop(file.roots())];
+    for look in looks {
+        commit_something(&file);
+        let ((), trace) = watch(Plan::record(), || look(&reader));
+        let calls = trace.events.iter().filter_map(|event| match event {
+            Event::Call(call) => Some(*call),
+            _ => None,
+        });
+        let calls: Vec<Call> = calls.collect();
+        assert!(calls.contains(&Call::Read), "nothing was read: {calls:?}");
+        // The first call locks, the last one unlocks.
+        assert_eq!([calls.first(), calls.last()], [Some(&Call::Lock); 2], "{calls:?}");
+    }
 }
