@@ -215,6 +215,8 @@ enum End {
     Kill,
     /// A kill, and the next writer comes by another mount of the same file system.
     OtherMount,
+    /// The device vanished and came back in the same boot, under another mount.
+    LostDevice,
     PowerLoss,
 }
 
@@ -274,10 +276,10 @@ impl Run {
 
     fn session(&mut self, tally: &mut Tally) -> Result<(), String> {
         self.place.install(self.device.cache());
+        self.between().map_err(|error| format!("before the open: {error}"))?;
         let ops = self.random.below(22);
         let machine = {
             let mut watch = self.watch.borrow_mut();
-            watch.compare_all().map_err(|error| format!("after the kill: {error}"))?;
             (watch.stores, watch.killed_at) = (0, u64::from(self.random.below(1 + 40 * ops)));
             watch.held = Watch::carried(&watch.readers);
             watch.machine
@@ -304,6 +306,15 @@ impl Run {
         self.look_back(&steps, &trace, tally)?;
         self.end(&steps, &trace, tally);
         Ok(())
+    }
+
+    /// While there is no writer, readers see what it had committed.
+    fn between(&self) -> Result<(), String> {
+        let mut watch = self.watch.borrow_mut();
+        watch.compare_all()?;
+        (0..self.before.committed.len() * 4).try_for_each(|_| watch.act())?;
+        let committed = self.before.committed.iter().cloned().collect();
+        watch.judge(&committed, &[(0, u64::MAX)]).map(drop)
     }
 
     fn look_back(&self, steps: &Steps, trace: &Trace, tally: &mut Tally) -> Result<(), String> {
@@ -383,7 +394,8 @@ impl Run {
         let Machine { boot: [first, second], mount } = watch.machine;
         let end = match self.random.below(20) {
             0..13 => End::Kill,
-            13..17 => End::OtherMount,
+            13..16 => End::OtherMount,
+            16 => End::LostDevice,
             _ => End::PowerLoss,
         };
         let newest: Vec<Rc<Model>> = match end {
@@ -396,9 +408,10 @@ impl Run {
             End::OtherMount => {
                 watch.machine = Machine { boot: [first, second], mount: mount + 1 };
             }
-            End::PowerLoss => {
+            End::LostDevice | End::PowerLoss => {
                 watch.readers.clear();
-                watch.machine = Machine { boot: [first + 1, second], mount: mount + 1 };
+                let boot = [first + u64::from(end == End::PowerLoss), second];
+                watch.machine = Machine { boot, mount: mount + 1 };
                 let mix = self.random.pick(&Mix::ALL).unwrap_or(Mix::Any);
                 self.device = Device::of(self.device.survivors(mix, &mut self.random));
             }
