@@ -336,7 +336,12 @@ impl Heap {
             let what = "the pin is of another file";
             return Err(Error::refused(ErrorKind::InvalidArgument, self.shared().path(), what));
         }
-        let Some(at) = self.store.parts.pair(index) else { return Ok(None) };
+        let mut place = self.store.parts.pair(index);
+        if place.is_none() && self.shared().scan_if_behind() {
+            // Of a table that another process made longer since.
+            place = self.store.parts.pair(index);
+        }
+        let Some(at) = place else { return Ok(None) };
         let mut word = self.shared().select(at);
         if self.shared().place(word).is_none() && self.shared().scan_if_behind() {
             // Of a region that another process made since.

@@ -64,7 +64,12 @@ impl Iterator for Slots<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let index = self.index()?;
+            let mut index = self.index();
+            if index.is_none() && self.heap.shared().scan_if_behind() {
+                // Another process made the table longer since.
+                index = self.index();
+            }
+            let index = index?;
             self.next = index + 1;
             if let Some(found) = self.heap.live_at(self.pin, index).transpose() {
                 return Some(found);

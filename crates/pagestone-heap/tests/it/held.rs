@@ -202,3 +202,24 @@ fn a_generation_is_held_before_what_it_names_is_read() {
         assert_eq!([calls.first(), calls.last()], [Some(&Call::Lock); 2], "{calls:?}");
     }
 }
+
+#[test]
+fn a_table_that_grew_is_seen_under_an_older_pin() {
+    const MANY: usize = 9000;
+    let scene = Scene::fast();
+    let (file, heap, _) = with_long_block(&scene);
+    let reader = options().open_read_only(scene.at("file.pgs")).unwrap();
+    let (blocks, pin) = (reader.heap("blocks").unwrap(), reader.pin());
+    assert_eq!(blocks.blocks(&pin).count(), 2);
+    let mut writer = file.writer();
+    for word in 0..MANY as u64 {
+        heap.allocate_from(&mut writer, &word.to_le_bytes()).unwrap();
+    }
+    writer.commit().unwrap();
+    let before = reader.sequence();
+    let last = blocks.nth(&pin, MANY as u64 + 1).unwrap();
+    let all = blocks.blocks(&pin).map(|block| block.unwrap().0);
+    assert_eq!(all.last(), last, "the last block by its place");
+    assert_eq!(blocks.blocks(&pin).count(), MANY + 2);
+    assert_eq!(reader.sequence(), before);
+}
