@@ -312,6 +312,12 @@ impl Run {
     fn between(&self) -> Result<(), String> {
         let mut watch = self.watch.borrow_mut();
         watch.compare_all()?;
+        if watch.readers.is_empty() {
+            // After a power loss or a lost device.
+            let mut reader = Outsider::open(watch.at.clone(), watch.machine)?;
+            watch.sights.push((0, reader.all()?));
+            watch.readers.push(reader);
+        }
         (0..self.before.committed.len() * 4).try_for_each(|_| watch.act())?;
         let committed = self.before.committed.iter().cloned().collect();
         watch.judge(&committed, &[(0, u64::MAX)]).map(drop)
@@ -393,9 +399,9 @@ impl Run {
         let expected = Expected::between(steps, last);
         let Machine { boot: [first, second], mount } = watch.machine;
         let end = match self.random.below(20) {
-            0..13 => End::Kill,
-            13..16 => End::OtherMount,
-            16 => End::LostDevice,
+            0..12 => End::Kill,
+            12..15 => End::OtherMount,
+            15..18 => End::LostDevice,
             _ => End::PowerLoss,
         };
         let newest: Vec<Rc<Model>> = match end {
