@@ -361,7 +361,8 @@ impl Run {
         // Who finds the page of another mount goes by the superblocks of the cache.
         let known = if word(8248) == mount { word(8200) } else { named };
         let mut all = vec![(0, known)];
-        let (mut base, mut stores, mut begun, mut whole) = (0, 0, [0; 2], 0);
+        // A superblock that only the cache had is on the device after the sync of the open.
+        let (mut base, mut stores, mut begun, mut whole) = (0, 0, [0; 2], named);
         for event in &trace.events {
             match event {
                 Event::Mapped(at) => base = *at,
