@@ -3,9 +3,9 @@
 //! Threads change places at each lock and atomic word of this crate, and before each store of the
 //! writer to the file. `cargo xtask loom` runs it.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
-use pagestone_heap::{BlockId, ErrorKind, FileOptions, Heap, Pin, RegionFile, Verify};
+use pagestone_heap::{BlockId, ErrorKind, FileOptions, Heap, Pin, RegionFile, Verify, Writer};
 use pagestone_storage::seam::{Plan, set_observer, watch};
 use pagestone_testkit::random::mix;
 use shuttle::{
@@ -46,10 +46,11 @@ fn mark_of(bytes: &[u8]) -> u64 {
 }
 
 fn len() -> usize {
-    match below(12) {
+    // Few lengths, so that freed space is soon used again.
+    match below(20) {
         0 => LONG,
         1 => 3000,
-        _ => 16 + 8 * usize::try_from(below(6)).unwrap(),
+        _ => 32,
     }
 }
 
@@ -85,6 +86,10 @@ struct Run {
     ids: [BlockId; BLOCKS],
     /// Ids that come and go; none of an epoch that a discard may undo.
     passing: Mutex<Vec<BlockId>>,
+    /// The word of the first block in each generation that is known.
+    committed: Mutex<BTreeMap<u64, u64>>,
+    /// What followers saw of it, and the generations before and after.
+    seen: Mutex<Vec<(u64, u64, u64)>>,
 }
 
 impl Run {
@@ -94,7 +99,26 @@ impl Run {
         let ids = [(); BLOCKS].map(|()| heap.allocate_from(&mut writer, &marked(1, 32)).unwrap());
         writer.commit().unwrap();
         drop(writer);
-        Self { file, heap, ids, passing: Mutex::new(Vec::new()) }
+        let committed = Mutex::new(BTreeMap::from([(file.generation(), 1)]));
+        let (passing, seen) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        Self { file, heap, ids, passing, committed, seen }
+    }
+
+    /// Commits and notes what.
+    fn commit_with(&self, writer: &mut Writer<'_>) {
+        let word = self.heap.read(self.ids[0], mark_of).unwrap();
+        writer.commit().unwrap();
+        self.committed.lock().unwrap().insert(self.file.generation(), word);
+    }
+
+    /// Each get of a follower showed what was committed between its begin and its end.
+    fn check_seen(&self) {
+        let committed = self.committed.lock().unwrap();
+        for (before, after, mark) in self.seen.lock().unwrap().iter() {
+            let known = (*before..=*after).map(|generation| committed.get(&generation));
+            let right = known.into_iter().any(|word| word.is_none_or(|word| word == mark));
+            assert!(right, "{mark} in {before}..={after} of {committed:?}");
+        }
     }
 
     /// Changes of all kinds, and commits of its own now and then.
@@ -108,13 +132,13 @@ impl Run {
                 }
                 1 => {
                     let id = self.heap.allocate_from(&mut writer, &marked(word, len())).unwrap();
-                    writer.commit().unwrap();
+                    self.commit_with(&mut writer);
                     self.passing.lock().unwrap().push(id);
                 }
                 2 => {
                     if let Some(id) = self.passing.lock().unwrap().pop() {
                         self.heap.free(&mut writer, id).unwrap();
-                        writer.commit().unwrap();
+                        self.commit_with(&mut writer);
                     }
                 }
                 _ => {
@@ -128,8 +152,12 @@ impl Run {
     }
 
     fn commit(&self, times: u64) {
-        for _ in 0..times {
-            self.file.commit().unwrap();
+        for nth in 0..times {
+            if nth == 1 {
+                self.file.commit().unwrap();
+            } else {
+                self.commit_with(&mut self.file.writer());
+            }
         }
     }
 
@@ -159,7 +187,7 @@ impl Run {
         for _ in 0..rounds {
             let pin = file.pin();
             let mut kept = Vec::new();
-            for _ in 0..2 {
+            for _ in 0..3 {
                 let before = file.sequence();
                 let marks = [self.ids[0], self.ids[1]].map(|id| {
                     get(&heap, &pin, id, &mut kept).expect("a block that is always there")
@@ -167,6 +195,8 @@ impl Run {
                 assert!(latest <= before, "sequence went from {latest} to {before}");
                 latest = file.sequence();
                 assert!(before != latest || marks[0] == marks[1], "{marks:?} at {before}");
+                let seen = marks.map(|mark| (before, latest, mark));
+                self.seen.lock().unwrap().extend(seen);
                 let passing = self.passing.lock().unwrap().last().copied();
                 if let Some(id) = passing {
                     get(&heap, &pin, id, &mut kept);
@@ -219,12 +249,13 @@ fn in_other_processes(at: pagestone_storage::Location) {
         Box::new(move || run.follow(&file, 2)) as Box<dyn FnOnce() + Send>
     };
     together(vec![
-        with(|run| run.write(5)),
+        with(|run| run.write(9)),
         follow(follower.clone()),
         follow(follower),
         with(Run::discard),
-        with(|run| run.commit(3)),
+        with(|run| run.commit(5)),
     ]);
+    run.check_seen();
     let report = run.file.verify(Verify::new()).unwrap();
     assert!(report.is_clean(), "{:?}", report.problems);
 }
