@@ -415,7 +415,9 @@ impl Cast {
         let stats = file.stats();
         assert_eq!(stats.quarantined + stats.pinned, 0, "{stats:?}");
         let known = stats.region_lens.iter().sum::<u64>() + stats.free_ranges + (64 << 10);
-        assert!(known == stats.file_len || known + (64 << 10) == stats.file_len, "{stats:?}");
+        // The record of a close that nothing followed keeps its range.
+        let record = (stats.file_len / 128).next_multiple_of(64 << 10);
+        assert!(known <= stats.file_len && stats.file_len <= known + record, "{stats:?}");
         assert_eq!(stats.region_counts[3], 0, "{stats:?}");
         longest
     }
