@@ -34,14 +34,13 @@ const SCANS: u32 = 16;
 /// The largest generation that a word of an owner page is believed to mean.
 const GENERATION_MAX: u64 = u64::MAX >> 24;
 
-/// No generation.
-const NEVER: u64 = u64::MAX;
-
 /// The words of the owner page that a generation was chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     published: u64,
     boot: u64,
+    /// Who goes by superblocks has to look again when the sync of one failed.
+    poisoned: u64,
 }
 
 /// What is read again after a commit.
@@ -58,10 +57,12 @@ pub(crate) struct Follower {
     identity: Identity,
     published: AtomicU64,
     boot: AtomicU64,
-    /// The published word that alone says that nothing moved; [`NEVER`] where it does not, since
-    /// it is of another life of the machine and not what the superblock says.
+    poisoned: AtomicU64,
+    /// The published word that alone says that nothing moved. Where it does not, since it is of
+    /// another life of the machine and not what the superblock says, a number that no generation
+    /// has and that is there once.
     quick: AtomicU64,
-    /// Counts the generations that were chosen.
+    /// Counts the generations that were chosen, by two; odd while one is being chosen.
     turn: AtomicU64,
     /// The turn in which the directory was read, and that of the names.
     scanned: AtomicU64,
@@ -80,7 +81,8 @@ impl Follower {
             identity,
             published: AtomicU64::new(0),
             boot: AtomicU64::new(0),
-            quick: AtomicU64::new(NEVER),
+            poisoned: AtomicU64::new(0),
+            quick: AtomicU64::new(u64::MAX),
             turn: AtomicU64::new(0),
             scanned: AtomicU64::new(0),
             named: AtomicU64::new(0),
@@ -99,23 +101,41 @@ impl Follower {
 
     /// What the generation was chosen by.
     pub(crate) fn seen(&self) -> Seen {
-        let published = self.published.load(Ordering::Acquire);
-        Seen { published, boot: self.boot.load(Ordering::Acquire) }
+        Seen {
+            published: self.published.load(Ordering::Acquire),
+            boot: self.boot.load(Ordering::Acquire),
+            poisoned: self.poisoned.load(Ordering::Acquire),
+        }
+    }
+
+    /// Whether the generation was chosen by these words.
+    fn is_of(&self, says: Seen) -> bool {
+        self.turn() != 0 && self.seen() == says
+    }
+
+    /// Another generation is about to be chosen: whoever looks meanwhile looks again. The turn is
+    /// odd until [`see`](Self::see).
+    fn unsettle(&self) {
+        let turn = self.turn.fetch_add(1, Ordering::AcqRel);
+        self.quick.store(!turn, Ordering::Release);
     }
 
     /// Says by what `generation` was chosen.
     fn see(&self, seen: Seen, generation: u64) {
-        self.turn.fetch_add(1, Ordering::AcqRel);
         self.boot.store(seen.boot, Ordering::Release);
+        self.poisoned.store(seen.poisoned, Ordering::Release);
         self.published.store(seen.published, Ordering::Release);
         // The next commit moves the word from there, whoever makes it.
         let tells = seen.published == generation;
-        self.quick.store(if tells { generation } else { NEVER }, Ordering::Release);
+        let turn = self.turn.fetch_add(1, Ordering::AcqRel);
+        self.quick.store(if tells { generation } else { !turn }, Ordering::Release);
     }
 
     /// Nothing could be chosen by these words: whatever the page says is looked at anew, also what
     /// it said before.
     fn forget(&self, seen: Seen) {
+        let turn = self.turn.fetch_add(2, Ordering::AcqRel);
+        self.quick.store(!turn, Ordering::Release);
         self.published.store(!seen.published, Ordering::Release);
     }
 
@@ -177,13 +197,23 @@ impl Shared {
     #[cold]
     #[inline(never)]
     fn is_slowly_still(&self, follower: &Follower, quick: u64) -> bool {
-        quick == NEVER && self.owner_says() == follower.seen()
+        // The last look shows that no other generation was chosen since the first one.
+        GENERATION_MAX < quick && self.is_current(follower) && follower.quick() == quick
+    }
+
+    /// Whether the page says what the generation was chosen by.
+    fn is_current(&self, follower: &Follower) -> bool {
+        follower.is_of(self.owner_says())
     }
 
     /// What the owner page says now.
     pub(crate) fn owner_says(&self) -> Seen {
-        let published = self.raw.load(owner::PUBLISHED, Ordering::Acquire);
-        Seen { published, boot: self.raw.load(owner::BOOT, Ordering::Acquire) }
+        let word = |at| self.raw.load(at, Ordering::Acquire);
+        Seen {
+            published: word(owner::PUBLISHED),
+            boot: word(owner::BOOT),
+            poisoned: word(owner::POISONED),
+        }
     }
 
     /// Chooses the generation that is committed now; false where none can be shown.
@@ -193,11 +223,12 @@ impl Shared {
         let _choosing = follower.choosing.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..LOOKS {
             let seen = self.owner_says();
-            if follower.turn() != 0 && follower.seen() == seen {
+            if follower.is_of(seen) {
                 return true;
             }
             match self.generation_of(follower, seen) {
                 Ok(generation) => {
+                    follower.unsettle();
                     self.set_generation(generation);
                     follower.see(seen, generation);
                     follower.recover();
@@ -240,7 +271,7 @@ impl Shared {
     }
 
     fn hold_as(&self, follower: &Follower) -> Option<u64> {
-        if self.owner_says() != follower.seen() {
+        if !self.is_current(follower) {
             self.catch_up(follower);
         }
         let generation = self.generation();
@@ -271,19 +302,11 @@ impl Shared {
 
     #[cold]
     #[inline(never)]
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method by its name is of one lifetime alone"
-    )]
     fn scan_again(&self, follower: &Follower) -> bool {
         self.scan_of(follower, What::Directory)
     }
 
     /// Reads the names where a commit came since they were read. The caller holds a generation.
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method by its name is of one lifetime alone"
-    )]
     fn names_again(&self, follower: &Follower) -> bool {
         self.scan_of(follower, What::Names)
     }
@@ -300,12 +323,17 @@ impl Shared {
             if follower.is_broken() || scanned.load(Ordering::Acquire) == turn {
                 return !follower.is_broken();
             }
+            if !turn.is_multiple_of(2) {
+                // Another thread is choosing: the epoch may be of before still.
+                self.catch_up(follower);
+                continue;
+            }
             let mut engine = Engine { shared: self, state: &mut state };
             let done = match what {
                 What::Directory => engine.follow_directory(),
                 What::Names => engine.follow_names(),
             };
-            let stood = self.owner_says() == follower.seen() && follower.turn() == turn;
+            let stood = self.is_current(follower) && follower.turn() == turn;
             match done {
                 Ok(()) => {
                     // What a commit took away meanwhile is held; what it added is found later.
@@ -335,7 +363,7 @@ impl Shared {
     /// The generation that is committed at this moment.
     pub(crate) fn sequence(&self) -> u64 {
         if let Some(follower) = &self.follower
-            && self.owner_says() != follower.seen()
+            && !self.is_current(follower)
         {
             self.catch_up(follower);
         }
