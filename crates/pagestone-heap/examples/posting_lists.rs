@@ -27,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pagestone_heap::{BlockId, BlockWriter, Heap, RegionFile, Writer};
+use pagestone_heap::{BlockId, BlockWriter, Heap, RegionFile, Shrink, Writer};
 use pagestone_storage::{Location, TrustedDir};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -239,10 +239,10 @@ impl Index {
 
     /// Gives space back that replaced blocks have left: what a program does when it is idle.
     ///
-    /// Freed space is used again after the commit that follows; regions that are wholly free go
-    /// back to the file system with it.
+    /// Blocks are moved together in steps of a millisecond, between which searches and updates go
+    /// on; their ids stay. What is free then goes back to the file system.
     fn tidy(&self) -> Result<()> {
-        self.file.commit()?;
+        self.file.shrink(Shrink::new())?;
         Ok(())
     }
 

@@ -47,7 +47,8 @@ impl RegionFile {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists`; `OutOfSpace`; `Corrupt` where slot and block contradict each other; as
+    /// `AlreadyExists`; `OutOfSpace`; `Corrupt` where slot and block contradict each other;
+    /// `Locked` for a file opened for reading that was committed to meanwhile; as
     /// [`FileOptions::create`].
     pub fn copy_compact(&self, location: impl Into<Location>, options: &FileOptions) -> Result<()> {
         self.copy_compact_to(&location.into(), options)
@@ -83,6 +84,21 @@ impl RegionFile {
 
     /// Takes over all of another file; this one is fresh.
     fn fill_from(&self, other: &Self) -> Result<()> {
+        if other.shared.follower.is_none() {
+            return self.fill_from_own(other);
+        }
+        // The writer of another process does not wait: a hold keeps what it frees.
+        let before = other.refresh()?;
+        let _pin = other.pin();
+        self.fill_from_own(other)?;
+        if other.sequence() == before {
+            return Ok(());
+        }
+        let what = "its writer committed meanwhile; copy a backup, or have the writer copy it";
+        Err(Error::refused(ErrorKind::Locked, other.path(), what))
+    }
+
+    fn fill_from_own(&self, other: &Self) -> Result<()> {
         let mut source = other.shared.lock();
         let mut state = self.shared.lock();
         let mut copy = Copy {

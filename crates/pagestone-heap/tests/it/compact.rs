@@ -125,3 +125,17 @@ fn a_copy_never_takes_the_place_of_a_file_and_leaves_nothing_where_it_fails() {
     }
     check_clean(&file);
 }
+
+#[test]
+fn a_reader_makes_a_copy_of_one_commit() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let id = heap.allocate_from(&mut file.writer(), b"committed").unwrap();
+    file.commit().unwrap();
+    heap.put(&mut file.writer(), id, b"not yet").unwrap();
+    let reader = options().open_read_only(scene.at("file.pgs")).unwrap();
+    reader.copy_compact(scene.at("copy.pgs"), &options()).unwrap();
+    let copy = options().open(scene.at("copy.pgs")).unwrap();
+    copy.heap("blocks").unwrap().read(id, |bytes| assert_eq!(bytes, b"committed")).unwrap();
+}

@@ -642,3 +642,22 @@ fn histories_of_steps_among_changes_keep_every_block() {
     }
     say(&format!("shrink: {} histories", seed - first));
 }
+
+#[test]
+fn a_shrink_that_steps_began_commits_what_came_between() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let mut ids = Vec::new();
+    for seed in 0..3 {
+        ids.push(heap.allocate_from(&mut file.writer(), &marked(seed, 500)).unwrap());
+        file.shrink_step(Duration::ZERO).unwrap();
+        file.shrink_step(Duration::ZERO).unwrap();
+    }
+    file.shrink(Shrink::new()).unwrap();
+    // What a power loss leaves.
+    scene.copy("lost.pgs");
+    let lost = options().open(scene.at("lost.pgs")).unwrap();
+    let kept = contents(&lost.heap("blocks").unwrap());
+    assert!(ids.iter().all(|id| kept.contains_key(id)), "{kept:?}");
+}
