@@ -17,7 +17,8 @@ use crate::id::BlockId;
 pub enum ErrorKind {
     /// The operating system refused or broke off a call.
     Io,
-    /// `open` found no file, or a read-only file has no store of this name.
+    /// `open` found no file, a read-only file has no store of this name, or the making of the
+    /// store was undone by a discard.
     NotFound,
     /// `create` found a file.
     AlreadyExists,

@@ -198,7 +198,8 @@ impl Heap {
     /// # Errors
     ///
     /// `OutOfSpace`, with nothing changed; `ReadOnly`; `Poisoned`; `InvalidArgument` for a writer
-    /// of another file; `Io` where the first change after an open cannot be synced.
+    /// of another file; `NotFound` where a discard undid the making of the heap; `Io` where the
+    /// first change after an open cannot be synced.
     pub fn allocate_from(&self, writer: &mut Writer<'_>, bytes: &[u8]) -> Result<BlockId> {
         writer.check(self.shared())?;
         writer.engine().allocate(&self.store, Bytes::Bytes(bytes), 0)

@@ -71,7 +71,7 @@ impl<H: BlockHeap> Filled<H> {
         drop(writer);
         heap.commit()?;
         let places = work.places(&ids, 16 * READS);
-        Ok(Self { heap, places, at: 0, folder: folder })
+        Ok(Self { heap, places, at: 0, folder })
     }
 
     /// The next places, over and over.

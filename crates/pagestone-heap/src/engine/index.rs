@@ -30,6 +30,11 @@ pub(crate) fn next_generation(store: &Store, newest: Word) -> Option<u32> {
 impl Engine<'_> {
     /// An id for a new block, with the place of its slot.
     pub(crate) fn take_id(&mut self, store: &Store) -> Result<(BlockId, u64)> {
+        if store.is_undone() {
+            // Its number may be that of another store by now.
+            let what = "the store was undone by a discard";
+            return Err(Error::refused(ErrorKind::NotFound, self.shared.path(), what));
+        }
         loop {
             let indices = self.state.indices(store.number);
             let all_seen = indices.vacant.is_empty() && indices.unseen == indices.next;

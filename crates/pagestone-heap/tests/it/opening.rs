@@ -303,3 +303,22 @@ fn an_unclean_file_opened_for_scratch_is_scratch() {
     drop(file);
     assert_eq!(options().open(scene.at("file.pgs")).unwrap_err().kind(), ErrorKind::Unclean);
 }
+
+#[test]
+fn a_heap_whose_making_was_undone_takes_nothing() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let undone = file.heap("undone").unwrap();
+    undone.allocate_from(&mut file.writer(), b"first").unwrap();
+    file.writer().discard().unwrap();
+    // A store that is made now has its number.
+    let other = file.heap("other").unwrap();
+    let id = other.allocate_from(&mut file.writer(), b"kept").unwrap();
+    for _ in 0..2 {
+        let refused = undone.allocate_from(&mut file.writer(), b"lost").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+        file.commit().unwrap();
+    }
+    other.read(id, |bytes| assert_eq!(bytes, b"kept")).unwrap();
+    check_clean(&file);
+}

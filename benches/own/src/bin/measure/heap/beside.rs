@@ -61,10 +61,10 @@ pub(super) fn measure(family: &Family) -> Result<Vec<Measurement>> {
         let (writer_alone, _) = bench.run(0, true)?;
         let (_, reader_alone) = bench.run(1, false)?;
         let (writer_1, reader_1) = bench.run(1, true)?;
-        let (_, readers_alone) = bench.run(4, false)?;
+        let (_, four_alone) = bench.run(4, false)?;
         let (writer_4, reader_4) = bench.run(4, true)?;
         let round =
-            [writer_alone, writer_1, writer_4, reader_alone, reader_1, readers_alone, reader_4];
+            [writer_alone, writer_1, writer_4, reader_alone, reader_1, four_alone, reader_4];
         for (values, value) in found.iter_mut().zip(round) {
             values.push(value);
         }
@@ -78,8 +78,8 @@ pub(super) fn measure(family: &Family) -> Result<Vec<Measurement>> {
         "readers_alone",
         "reader_4",
     ];
-    let named = names.iter().zip(found);
-    Ok(named.map(|(name, values)| family.named(name, median(values), "ns/op")).collect())
+    let medians = names.iter().zip(found);
+    Ok(medians.map(|(name, values)| family.named(name, median(values), "ns/op")).collect())
 }
 
 impl Bench {

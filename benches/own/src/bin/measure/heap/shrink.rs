@@ -28,7 +28,7 @@ pub(super) fn measure(family: &Family) -> Result<Vec<Measurement>> {
     let done = done?;
     let each = time.as_secs_f64() * 1e9 / float(done.payload.max(1));
     let found = std::fs::metadata(file.path())?;
-    let [len, allocated] = [found.len(), found.blocks() * 512].map(|bytes| float(bytes));
+    let [len, allocated] = [found.len(), found.blocks() * 512].map(float);
     drop(file);
     let folder = Folder::new()?;
     let (file, _) = half_free(&folder, count)?;
