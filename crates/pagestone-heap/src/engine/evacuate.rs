@@ -28,6 +28,9 @@ use crate::{
 
 /// A region with less than this part of free space is dense enough.
 const SPARSE: u64 = 16;
+/// And free bytes that make one worth it: what fits together badly in units of 64 KiB takes as much
+/// in the next region.
+const WORTH: u64 = 256 << 10;
 
 /// What comes after a part of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +192,8 @@ impl Engine<'_> {
     fn sparse(&self, place: Place) -> Option<u64> {
         let region = self.region_at(place)?;
         let target = self.state.evacuation.target;
-        let sparse = region.grains() <= region.free.saturating_mul(SPARSE);
+        let sparse = region.grains() <= region.free.saturating_mul(SPARSE)
+            && (WORTH <= region.free * GRAIN || region.free == region.grains());
         (sparse && target.is_none_or(|target| target.number != place.number))
             .then(|| region.grains() - region.free)
     }

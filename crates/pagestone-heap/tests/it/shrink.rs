@@ -661,3 +661,22 @@ fn a_shrink_that_steps_began_commits_what_came_between() {
     let kept = contents(&lost.heap("blocks").unwrap());
     assert!(ids.iter().all(|id| kept.contains_key(id)), "{kept:?}");
 }
+
+#[test]
+fn a_dense_file_is_left_as_it_is() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let heap = file.heap("blocks").unwrap();
+    let mut ids = Vec::new();
+    // Blocks that fit badly into regions of a few units.
+    for len in [61_417, 0, 0, 0, 0, 0, 6, 305] {
+        ids.push(heap.allocate_from(&mut file.writer(), &marked(7, len)).unwrap());
+    }
+    heap.resize(&mut file.writer(), ids[7], 69_567).unwrap();
+    let first = file.shrink(Shrink::new()).unwrap();
+    for _ in 0..3 {
+        let again = file.shrink(Shrink::new()).unwrap();
+        assert_eq!((again.blocks, again.file_len), (0, first.file_len), "{first:?}");
+    }
+    check_clean(&file);
+}
