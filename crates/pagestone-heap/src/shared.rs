@@ -188,13 +188,30 @@ impl Shared {
     /// Kept short: the fewer instructions a get has, the more of them wait for memory together.
     #[inline]
     pub(crate) fn find(&self, store: &Store, id: BlockId) -> Result<Found> {
+        if let Some(follower) = &self.follower {
+            return self.find_beside(follower, store, id);
+        }
+        let at = store.parts.quick(id.index());
+        loop {
+            let word = self.epoch.select(View::Newest, || self.pair(at));
+            let found = self.found(store, id, word);
+            // A discard may take the region of a word away that was loaded before.
+            if found.is_ok() || self.select(at) == word {
+                return found;
+            }
+        }
+    }
+
+    /// As `find`, beside the writer of another process. Apart from it, so that neither has the
+    /// instructions of the other.
+    #[inline(never)]
+    fn find_beside(&self, follower: &Follower, store: &Store, id: BlockId) -> Result<Found> {
         let mut looks = 0;
         loop {
             let at = store.parts.quick(id.index());
-            let word = self.select(at);
+            let word = self.select_committed(follower, at);
             let found = self.found(store, id, word);
-            // A discard may take the region of a word away that was loaded before, and a commit
-            // of another process adopt one that is not known yet.
+            // A commit may have made a region or a part of the table that is not known yet.
             looks += 1;
             if found.is_ok() || self.select(at) == word && !self.scan_if_behind() || looks == LOOKS
             {
