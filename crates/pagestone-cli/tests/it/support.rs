@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -89,7 +89,9 @@ pub(crate) fn feed(words: &str, (path, rest): (&Path, &str), input: &[u8]) -> Ra
     command.args(words.split_whitespace()).arg(path).args(rest.split_whitespace());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
+    // A command that refuses its arguments may be gone before it reads.
+    let fed = child.stdin.take().unwrap().write_all(input);
+    assert!(fed.is_ok() || fed.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe));
     child.wait_with_output().unwrap().into()
 }
 
