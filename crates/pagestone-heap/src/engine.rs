@@ -4,6 +4,7 @@ pub(crate) mod adopt; // regions: adopt, give back
 mod block; // blocks: space, write, publish, retire
 mod stretch; // blocks of unknown length: space that grows, publish
 mod commit; // sync, superblock, sync; sweep
+mod log; // entries, segments and their ends
 mod discard; // undo the open epoch
 mod evacuate; // blocks move, regions are given back
 pub(crate) mod index; // indices of ids
@@ -15,6 +16,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 pub(crate) use crate::engine::{
     block::{Bytes, Content, LEN_MAX, Summed, Written},
+    log::Tail,
     rebuild::Found,
     stretch::{Payload, Stretch},
 };
@@ -28,7 +30,7 @@ use crate::{
     shared::Shared,
     space::Run,
     state::State,
-    word::{OVERSIZE, Pair, TOMBSTONE, View, Word},
+    word::{ENTRY, OVERSIZE, Pair, TOMBSTONE, View, Word},
 };
 
 /// The file and the one writer's state, for the length of an operation.
@@ -89,7 +91,8 @@ impl Engine<'_> {
 
     /// Puts the space of a word aside that counts no more.
     pub(crate) fn retire_word(&mut self, word: Word) -> Result<()> {
-        if word.is_empty() || word.class() == TOMBSTONE {
+        // An entry goes with its segment.
+        if word.is_empty() || matches!(word.class(), TOMBSTONE | ENTRY) {
             return Ok(());
         }
         let at = word.body() * GRAIN;

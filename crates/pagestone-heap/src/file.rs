@@ -18,6 +18,7 @@ use crate::{
     heap::Heap,
     id::BlockId,
     layout::{MAGIC, SUPERBLOCK_SIZE, SUPERBLOCKS, UNIT, VERSION, owner},
+    log::Log,
     names::{self, NAME_LEN_MAX, Named},
     options::{Durability, FileOptions},
     pin::Pin,
@@ -25,7 +26,7 @@ use crate::{
     region::Region,
     shared::Shared,
     stats::Stats,
-    store::{SYSTEM, Store},
+    store::{Keeps, SYSTEM, Store},
     units::Kind,
     verify::{Report, Verify},
     writer::Writer,
@@ -63,7 +64,7 @@ pub struct RegionFile {
 #[derive(Debug, Clone, Copy, Default)]
 #[must_use]
 pub struct HeapOptions {
-    checksums: bool,
+    pub(crate) checksums: bool,
 }
 
 impl HeapOptions {
@@ -235,7 +236,8 @@ impl RegionFile {
     /// # Errors
     ///
     /// `NotFound` for a file opened for reading that has none; `InvalidArgument` for a name of
-    /// more than 4,096 bytes; what a change of the file can fail with.
+    /// more than 4,096 bytes, or of a store that is no heap; what a change of the file can fail
+    /// with.
     pub fn heap(&self, name: &str) -> Result<Heap> {
         self.heap_with(name, HeapOptions::new())
     }
@@ -246,7 +248,7 @@ impl RegionFile {
     ///
     /// As `heap`.
     pub fn heap_with(&self, name: &str, options: HeapOptions) -> Result<Heap> {
-        match self.known_heap(name) {
+        match self.known_heap(name)? {
             Some(heap) => Ok(heap),
             None if !self.shared.raw.is_writable() => {
                 let what = format!("no store {name:?}");
@@ -256,13 +258,40 @@ impl RegionFile {
         }
     }
 
-    pub(crate) fn known_heap(&self, name: &str) -> Option<Heap> {
+    pub(crate) fn known_heap(&self, name: &str) -> Result<Option<Heap>> {
+        let Some(store) = self.known_store(name) else { return Ok(None) };
+        if store.is_log() {
+            let what = format!("store {name:?} is a log, no heap");
+            return Err(Error::refused(ErrorKind::InvalidArgument, self.path(), what));
+        }
+        Ok(Some(Heap::new(self, store)))
+    }
+
+    pub(crate) fn known_store(&self, name: &str) -> Option<Arc<Store>> {
         self.shared.follow_names();
         let number = match self.shared.names().stores.get(name)? {
             (Named::Store { number, .. }, _) => *number,
             (Named::Root(_), _) => return None,
         };
-        Some(Heap::new(self, self.shared.store(number)?))
+        self.shared.store(number)
+    }
+
+    /// Returns the log of this name, which is made where there is none.
+    ///
+    /// Making one takes the writer: a thread that holds it uses [`Writer::log`].
+    ///
+    /// # Errors
+    ///
+    /// As [`heap`](Self::heap); `InvalidArgument` for a store that is a heap.
+    pub fn log(&self, name: &str) -> Result<Log> {
+        match Log::known(self, name)? {
+            Some(log) => Ok(log),
+            None if !self.shared.raw.is_writable() => {
+                let what = format!("no store {name:?}");
+                Err(Error::refused(ErrorKind::NotFound, self.path(), what))
+            }
+            None => self.writer().log(name),
+        }
     }
 
     /// The names of all stores, in order.
@@ -406,18 +435,18 @@ impl RegionFile {
 
 impl Engine<'_> {
     fn make_empty(&mut self) -> Result<()> {
-        let head = Region::new(Kind::Directory, Range { start: UNIT, len: UNIT });
+        let mut head = Region::new(Kind::Directory, Range { start: UNIT, len: UNIT });
         self.shared.directory.set(0, Some(UNIT));
         self.shared.units.set(UNIT, 2 * UNIT, Some(Kind::Directory));
-        self.state.enter(0, head);
         self.state.numbers.next = 2;
         self.state.opened = true;
         self.state.lazy = crate::snapshot::Lazy::rebuilt();
-        let system = Arc::new(Store::new(SYSTEM, 1, true));
+        let system = Arc::new(Store::new(SYSTEM, 1, Keeps::SummedBlocks));
         *self.shared.stores_mut() = vec![Some(system)];
         let raw = &self.shared.raw;
         // The regions around the directory give it no header to check against: it has one too.
-        self.write_header(0, &head);
+        self.write_header(0, &mut head);
+        self.state.enter(0, head);
         let identity: Identity = raw.identity()?;
         self.own(&identity);
         self.set_word(owner::PUBLISHED, 1);
@@ -466,14 +495,13 @@ impl Engine<'_> {
     }
 
     /// Makes a store under a name that no store has.
-    pub(crate) fn make_store(&mut self, name: &str, options: HeapOptions) -> Result<Arc<Store>> {
+    pub(crate) fn make_store(&mut self, name: &str, keeps: Keeps) -> Result<Arc<Store>> {
         let last = self.shared.stores().len().max(1);
         let number = u32::try_from(last)?;
         let [a, b, c, ..] = random_bytes();
         let generation = u32::from_le_bytes([a, b, c, 0]) / 2 + 1;
-        let summed = options.checksums;
-        self.set_name(name, Named::Store { number, generation, summed })?;
-        let store = Arc::new(Store::new(number, generation, summed));
+        self.set_name(name, Named::Store { number, generation, keeps })?;
+        let store = Arc::new(Store::new(number, generation, keeps));
         self.shared.stores_mut().push(Some(Arc::clone(&store)));
         self.state.indices(number);
         Ok(store)

@@ -171,7 +171,7 @@ pub(crate) fn read_region_header(
     if header.kind != kind.code() || header.number.get() != number {
         return bad("number of a region", 8, u64::from(number), u64::from(header.number.get()));
     }
-    if header.len.get() != range.len || header.reserved != [0; 12] || header.spare.get() != 0 {
+    if header.len.get() != range.len || header.reserved != [0; 4] || header.spare.get() != 0 {
         return bad("length of a region", 40, range.len, header.len.get());
     }
     Ok(header)

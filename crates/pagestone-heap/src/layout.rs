@@ -80,8 +80,9 @@ pub(crate) struct RegionHeader {
     pub(crate) uuid: [u8; 16],
     pub(crate) incarnation: U64,
     pub(crate) len: U64,
-    pub(crate) reserved: [u8; 12], // written as zero, rejected otherwise
-    pub(crate) checksum: U32,      // CRC-32 of the 60 bytes before it
+    pub(crate) first: U64, // of a segment: the sequence of its first entry; else 0
+    pub(crate) reserved: [u8; 4], // written as zero, rejected otherwise
+    pub(crate) checksum: U32, // CRC-32 of the 60 bytes before it
 }
 
 pub(crate) const REGION_MAGIC: [u8; 4] = *b"PGSR";
@@ -105,6 +106,26 @@ pub(crate) struct BlockHeader {
 }
 
 const _: () = assert!(size_of::<BlockHeader>() == 24 && offset_of!(BlockHeader, flags) == 16);
+
+/// See docs/format.md, "Entry header".
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct EntryHeader {
+    pub(crate) id: U64, // stored last
+    pub(crate) sequence: U64,
+    pub(crate) len: U32,
+    pub(crate) checksum: U32, // CRC-32 of the segment's incarnation, the 20 bytes before it, the payload
+    pub(crate) spare: U64,    // written as zero
+}
+
+/// Bytes of an entry header, before the payload.
+pub(crate) const ENTRY_HEADER: u64 = 32;
+/// `EntryHeader::len` of a tombstone, which has no payload.
+pub(crate) const TOMBSTONE_LEN: u32 = u32::MAX;
+/// The longest payload of an entry.
+pub(crate) const ENTRY_LEN_MAX: u64 = 0xffff_fffe;
+
+const _: () = assert!(size_of::<EntryHeader>() == 32 && offset_of!(EntryHeader, checksum) == 20);
 
 /// `BlockHeader::kind`: the checksum covers the header alone.
 pub(crate) const KIND_PLAIN: u8 = 0;
@@ -181,6 +202,37 @@ impl RegionHeader {
     /// The checksum that the other bytes ask for.
     pub(crate) fn sum(&self) -> u32 {
         crc32fast::hash(self.as_bytes().get(..60).unwrap_or_default())
+    }
+}
+
+impl EntryHeader {
+    /// The checksum of the entry in a segment of this incarnation.
+    pub(crate) fn sum(&self, incarnation: u64, payload: &[u8]) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&incarnation.to_le_bytes());
+        hasher.update(self.as_bytes().get(..20).unwrap_or_default());
+        hasher.update(payload);
+        hasher.finalize()
+    }
+
+    /// The header that four words, in file order, are.
+    pub(crate) fn from_words(words: [u64; 4]) -> Self {
+        zerocopy::transmute!(words)
+    }
+
+    /// Whether it says that the id was removed.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.len.get() == TOMBSTONE_LEN
+    }
+
+    /// Bytes of the payload.
+    pub(crate) fn payload(&self) -> u64 {
+        if self.is_tombstone() { 0 } else { u64::from(self.len.get()) }
+    }
+
+    /// Bytes from this entry to the next.
+    pub(crate) fn stride(&self) -> u64 {
+        ENTRY_HEADER.saturating_add(self.payload()).next_multiple_of(16)
     }
 }
 

@@ -8,6 +8,7 @@ mod heap; // blocks by id: allocate, get, put, free
 mod shrink; // blocks moved together, space given back
 mod compact; // a dense copy of a file
 mod relocation; // who is told of blocks that move
+mod log; // entries by id, appended to segments: what a buffer stands on
 mod pin; // who may still look
 mod follow; // a reader beside a writer of another process
 mod stats; // counts
@@ -23,6 +24,7 @@ mod store; // the slot table of a store
 mod names; // names of stores and roots
 mod space; // free space inside regions
 mod ranges; // free space between regions
+mod segments; // what the writer knows of a log's segments
 mod retired; // space that waits
 mod evacuation; // what a shrink knows between its steps
 mod snapshot; // the record of free space that a close leaves
@@ -44,6 +46,7 @@ pub use crate::{
         ListedBlock, Listing, Orphans,
     },
     id::BlockId,
+    log::{EntryFacts, Evacuation, Log, SegmentFacts},
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,
     relocation::Relocation,

@@ -7,11 +7,12 @@ use zerocopy::{
     little_endian::{U16, U32, U64},
 };
 
-use crate::{id::BlockId, layout::NameHeader};
+use crate::{id::BlockId, layout::NameHeader, store::Keeps};
 
 const KIND_STORE: u8 = 1;
 const KIND_ROOT: u8 = 2;
-const FLAG_SUMMED: u8 = 1;
+/// The flags of a store, which say what it keeps.
+const FLAGS: [(u8, Keeps); 3] = [(0, Keeps::Blocks), (1, Keeps::SummedBlocks), (2, Keeps::Entries)];
 
 /// Longest name, in bytes.
 pub(crate) const NAME_LEN_MAX: usize = 4096;
@@ -19,8 +20,8 @@ pub(crate) const NAME_LEN_MAX: usize = 4096;
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
-    /// A store: its number, its first generation and whether its payloads have checksums.
-    Store { number: u32, generation: u32, summed: bool },
+    /// A store: its number, its first generation and what it keeps.
+    Store { number: u32, generation: u32, keeps: Keeps },
     /// A root: bits of an id.
     Root(u64),
 }
@@ -56,8 +57,9 @@ impl Names {
 /// The bytes of a name's block.
 pub(crate) fn encode(name: &str, named: Named) -> Vec<u8> {
     let (kind, flags, generation, value) = match named {
-        Named::Store { number, generation, summed } => {
-            (KIND_STORE, if summed { FLAG_SUMMED } else { 0 }, generation, u64::from(number))
+        Named::Store { number, generation, keeps } => {
+            let flags = FLAGS.iter().find(|(_, its)| *its == keeps).map_or(0, |(flags, _)| *flags);
+            (KIND_STORE, flags, generation, u64::from(number))
         }
         Named::Root(bits) => (KIND_ROOT, 0, 0, bits),
     };
@@ -83,10 +85,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(String, Named)> {
     }
     let name = String::from_utf8(name.to_vec()).ok()?;
     let named = match header.kind {
-        KIND_STORE if header.flags <= FLAG_SUMMED => Named::Store {
+        KIND_STORE => Named::Store {
             number: u32::try_from(header.value.get()).ok().filter(|number| *number != 0)?,
             generation: header.generation.get(),
-            summed: header.flags == FLAG_SUMMED,
+            keeps: FLAGS.iter().find(|(flags, _)| *flags == header.flags)?.1,
         },
         KIND_ROOT if header.flags == 0 => Named::Root(header.value.get()),
         _ => return None,
@@ -96,13 +98,18 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(String, Named)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, decode, encode};
+    use super::{Keeps, Named, decode, encode};
 
     #[test]
     fn names_are_read_back() {
-        let store = Named::Store { number: 3, generation: 0x12_3456, summed: true };
-        for (name, named) in [("posts", store), ("", Named::Root(u64::MAX)), ("ä", Named::Root(0))]
-        {
+        let store = |keeps| Named::Store { number: 3, generation: 0x12_3456, keeps };
+        for (name, named) in [
+            ("posts", store(Keeps::Blocks)),
+            ("sums", store(Keeps::SummedBlocks)),
+            ("notes", store(Keeps::Entries)),
+            ("", Named::Root(u64::MAX)),
+            ("ä", Named::Root(0)),
+        ] {
             assert_eq!(decode(&encode(name, named)), Some((name.to_owned(), named)));
         }
     }

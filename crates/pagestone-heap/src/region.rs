@@ -20,6 +20,9 @@ pub(crate) struct Region {
     /// Of a slot table: whose, and which part.
     pub(crate) store: u32,
     pub(crate) part: u8,
+    /// Of a segment: the sequence of its first entry, and what seeds the checksums of all.
+    pub(crate) first: u64,
+    pub(crate) incarnation: u64,
     /// Of a heap region: grains that are free, listed or not.
     pub(crate) free: u64,
     /// Bytes from here on were never in use, and their pages may not be there.
@@ -30,12 +33,27 @@ pub(crate) struct Region {
 
 impl Region {
     pub(crate) fn new(kind: Kind, range: Range) -> Self {
-        Self { kind, range, store: 0, part: 0, free: 0, prepared: range.end(), loaded: true }
+        Self {
+            kind,
+            range,
+            store: 0,
+            part: 0,
+            first: 0,
+            incarnation: 0,
+            free: 0,
+            prepared: range.end(),
+            loaded: true,
+        }
     }
 
     /// The first byte behind the header.
     pub(crate) fn base(&self) -> u64 {
         self.range.start + REGION_HEADER
+    }
+
+    /// Of a segment: the sequence of an entry at `at`.
+    pub(crate) fn sequence_at(&self, at: u64) -> u64 {
+        self.first.saturating_add(at.saturating_sub(self.base()) / crate::class::GRAIN)
     }
 
     /// The grains that blocks can have.

@@ -13,7 +13,7 @@ use crate::{
     error::{Cause, Error, ErrorKind, Result},
     follow::{Follower, LOOKS, settle},
     id::BlockId,
-    layout::{BLOCK_HEADER, BlockHeader, REGION_HEADER, UNIT},
+    layout::{BLOCK_HEADER, BlockHeader, ENTRY_HEADER, EntryHeader, REGION_HEADER, UNIT},
     names::Names,
     options::FileOptions,
     parts::{self, Parts},
@@ -22,7 +22,7 @@ use crate::{
     store::Store,
     sync::{AtomicU64, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
     units::Units,
-    word::{OVERSIZE, Pair, TOMBSTONE, View, Word, tag_of},
+    word::{ENTRY, OVERSIZE, Pair, TOMBSTONE, View, Word, tag_of},
 };
 
 /// The bits of a block header's second word that are the length.
@@ -256,6 +256,85 @@ impl Shared {
     pub(crate) fn header(&self, at: u64) -> BlockHeader {
         let word = |offset| self.raw.load(at + offset, Ordering::Relaxed).to_le();
         BlockHeader::from_words([word(0), word(8), word(16)])
+    }
+
+    /// Finds the entry of an id, as this file's readers see it.
+    #[inline]
+    pub(crate) fn find_entry(&self, store: &Store, id: BlockId) -> Result<Found> {
+        let mut looks = 0;
+        loop {
+            let at = store.parts.quick(id.index());
+            let word = self.select(at);
+            if let Some(found) = self.entry_of(id, word) {
+                return Ok(found);
+            }
+            looks += 1;
+            if self.select(at) == word && !self.scan_if_behind() || looks == LOOKS {
+                return Err(self.no_entry(store, id, word));
+            }
+        }
+    }
+
+    /// The entry of this id that a word names.
+    #[inline]
+    fn entry_of(&self, id: BlockId, word: Word) -> Option<Found> {
+        let (owner, len) = self.entry_at(word)?;
+        let at = word.body() * GRAIN;
+        let len = usize::try_from(len).ok().filter(|_| owner == id.to_bits())?;
+        Some(Found { id, word, at, len, capacity: len as u64 })
+    }
+
+    /// The id and the length of the entry that a word names, if one lies there.
+    #[inline]
+    pub(crate) fn entry_at(&self, word: Word) -> Option<(u64, u64)> {
+        let at = word.body() * GRAIN;
+        let end = self.units.get(at)?.of_heap();
+        if word.class() != ENTRY || word.is_empty() || end < at + ENTRY_HEADER {
+            return None;
+        }
+        let header = self.entry_header(at);
+        let fits = !header.is_tombstone() && at + ENTRY_HEADER + header.payload() <= end;
+        fits.then(|| (header.id.get(), header.payload()))
+    }
+
+    /// The header of the entry at a place where one can lie.
+    #[inline]
+    pub(crate) fn entry_header(&self, at: u64) -> EntryHeader {
+        let word = |offset| self.raw.load(at + offset, Ordering::Relaxed).to_le();
+        EntryHeader::from_words([word(0), word(8), word(16), word(24)])
+    }
+
+    /// A copy of the payload of the entry at `at`, whose bounds were checked; `None` where this
+    /// machine cannot hold it.
+    pub(crate) fn payload_of(&self, header: &EntryHeader, at: u64) -> Option<Vec<u8>> {
+        let mut payload = vec![0; usize::try_from(header.payload()).ok()?];
+        self.raw.read_at(at + ENTRY_HEADER, &mut payload);
+        Some(payload)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_entry(&self, store: &Store, id: BlockId, word: Word) -> Error {
+        if let Some(trouble) = self.trouble() {
+            return trouble;
+        }
+        if word.is_empty() || word.class() == TOMBSTONE {
+            return self.stale(store, id, "the slot is vacant");
+        }
+        if !parts::exists(id.index()) {
+            return self.stale(store, id, "no such slot");
+        }
+        let at = word.body() * GRAIN;
+        match self.entry_at(word).map(|(owner, _)| BlockId::from_bits(owner)) {
+            None => Error::corrupt(self.path(), ("place of an entry", at), 0, word.0),
+            Some(owner) if owner.index() == id.index() => {
+                Error::stale(self.path(), id, "removed, and its slot used again")
+            }
+            Some(owner) => {
+                let (expected, found) = (id.to_bits(), owner.to_bits());
+                Error::corrupt(self.path(), ("id in an entry header", at), expected, found)
+            }
+        }
     }
 
     #[cold]

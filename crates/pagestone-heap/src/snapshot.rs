@@ -109,7 +109,7 @@ impl Engine<'_> {
         if self.state.lazy.is_expected() {
             tracing::warn!(path = %self.shared.path().display(), "free space record is damaged");
         }
-        if let Err(error) = self.rebuild(crate::engine::Found::Unclean) {
+        if let Err(error) = self.rebuild(crate::engine::Found::Unclean(crate::engine::Tail::None)) {
             return Err(self.poison("search for free space", error));
         }
         self.state.lazy.listed = true;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     evacuation::Evacuation, ranges::Ranges, region::Region, relocation::Hook, retired::Retired,
-    snapshot::Lazy, space::Space, store::Indices,
+    segments::Segments, snapshot::Lazy, space::Space, store::Indices,
 };
 
 /// The volatile state under the file's lock.
@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) owners: Vec<u32>,
     pub(crate) numbers: Indices,
     pub(crate) indices: Vec<Indices>,
+    /// Segments and sequences of the logs, by store.
+    pub(crate) logs: BTreeMap<u32, Segments>,
     pub(crate) space: Space,
     pub(crate) ranges: Ranges,
     pub(crate) retired: Retired,

@@ -5,8 +5,9 @@ use crate::{
     engine::Engine,
     layout::UNIT,
     region::Region,
+    store::Store,
     units::Kind,
-    word::{OVERSIZE, TOMBSTONE, Word},
+    word::{ENTRY, OVERSIZE, TOMBSTONE, Word},
 };
 
 /// What [`RegionFile::stats`](crate::RegionFile::stats) counts. Lengths are bytes.
@@ -17,10 +18,10 @@ pub struct Stats {
     pub file_len: u64,
     /// The last committed generation.
     pub generation: u64,
-    /// Regions, by what they hold: directory, slot tables, blocks, one block.
-    pub region_counts: [u64; 4],
+    /// Regions, by what they hold: directory, slot tables, blocks, one block, entries.
+    pub region_counts: [u64; 5],
     /// Bytes of those regions.
-    pub region_lens: [u64; 4],
+    pub region_lens: [u64; 5],
     /// Space in block regions that is free now.
     pub free: u64,
     /// Ranges of the file that no region has.
@@ -96,6 +97,12 @@ impl Engine<'_> {
         self.shared.raw.is_writable() && !self.state.lazy.is_expected()
     }
 
+    /// Live blocks or entries of one store.
+    pub(crate) fn count_of(&mut self, store: &Store) -> u64 {
+        let live = self.state.indices(store.number).live;
+        if self.is_counted() { live } else { self.count_live(store.number) }
+    }
+
     fn count_live(&self, number: u32) -> u64 {
         let Some(store) = self.shared.store(number) else { return 0 };
         let tables = self.tables().filter(|table| table.store == store.number);
@@ -105,7 +112,7 @@ impl Engine<'_> {
     /// Bytes of block regions that no slot names.
     fn count_free(&self) -> u64 {
         let words = self.tables().flat_map(|table| self.live_words(table));
-        let shared = words.filter(|word| word.class() != OVERSIZE);
+        let shared = words.filter(|word| !matches!(word.class(), OVERSIZE | ENTRY));
         let places = shared.filter_map(|word| self.shared.place(word));
         let used: u64 = places.map(|(_, room)| room).sum();
         let regions = self.state.regions.iter().flatten();

@@ -4,6 +4,17 @@ use std::sync::atomic::Ordering;
 
 use crate::{parts::Parts, sync::AtomicBool};
 
+/// What a store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Blocks of a heap.
+    Blocks,
+    /// Blocks whose payloads have checksums.
+    SummedBlocks,
+    /// Entries of a log.
+    Entries,
+}
+
 /// The slot table of a store, shared by all views of it.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -12,8 +23,7 @@ pub(crate) struct Store {
     /// The generation of an index that was never used: random per store, so that ids of another
     /// one are refused.
     pub(crate) generation: u32,
-    /// Whether payloads have checksums.
-    pub(crate) summed: bool,
+    pub(crate) keeps: Keeps,
     pub(crate) parts: Parts,
     undone: AtomicBool,
 }
@@ -22,8 +32,18 @@ pub(crate) struct Store {
 pub(crate) const SYSTEM: u32 = 0;
 
 impl Store {
-    pub(crate) fn new(number: u32, generation: u32, summed: bool) -> Self {
-        Self { number, generation, summed, parts: Parts::new(), undone: AtomicBool::new(false) }
+    pub(crate) fn new(number: u32, generation: u32, keeps: Keeps) -> Self {
+        Self { number, generation, keeps, parts: Parts::new(), undone: AtomicBool::new(false) }
+    }
+
+    /// Whether payloads of blocks have checksums.
+    pub(crate) fn is_summed(&self) -> bool {
+        self.keeps == Keeps::SummedBlocks
+    }
+
+    /// Whether its slots name entries of segments.
+    pub(crate) fn is_log(&self) -> bool {
+        self.keeps == Keeps::Entries
     }
 
     /// Says that the making of the store was undone.

@@ -11,6 +11,7 @@ pub(crate) enum Kind {
     Table,
     Heap,
     Oversize,
+    Segment,
 }
 
 impl Kind {
@@ -20,6 +21,7 @@ impl Kind {
             Self::Table => 2,
             Self::Heap => 3,
             Self::Oversize => 4,
+            Self::Segment => 5,
         }
     }
 
@@ -29,6 +31,7 @@ impl Kind {
             2 => Some(Self::Table),
             3 => Some(Self::Heap),
             4 => Some(Self::Oversize),
+            5 => Some(Self::Segment),
             _ => None,
         }
     }
@@ -39,11 +42,12 @@ impl Kind {
             Self::Table => "slot table",
             Self::Heap => "blocks",
             Self::Oversize => "one block",
+            Self::Segment => "entries",
         }
     }
 }
 
-/// Where the blocks of a unit may end, in one word: the end of its heap region; the end of its
+/// Where the blocks of a unit may end, in one word: the end of its region of blocks or entries; the end of its
 /// region and 1, where that holds one block and starts here; else 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit(u64);
@@ -84,7 +88,7 @@ impl Units {
     pub(crate) fn set(&self, start: u64, end: u64, kind: Option<Kind>) {
         for unit in start / UNIT..end / UNIT {
             let word = match kind {
-                Some(Kind::Heap) => end,
+                Some(Kind::Heap | Kind::Segment) => end,
                 Some(Kind::Oversize) if unit == start / UNIT => end + 1,
                 _ => 0,
             };

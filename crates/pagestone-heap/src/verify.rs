@@ -223,6 +223,9 @@ impl Check<'_, '_> {
             let what = format!("slot {index} has a tag of no epoch that was: {:#x}", word.0);
             self.report.add(at, what);
         }
+        if store.is_log() {
+            return self.entry((index, at), newest);
+        }
         if committed != newest {
             self.occupy((index, at), committed, View::Committed);
         }
@@ -231,6 +234,33 @@ impl Check<'_, '_> {
         }
         if let Some(start) = self.occupy((index, at), newest, View::Newest) {
             self.block(store, (index, start), newest);
+        }
+    }
+
+    /// Compares an entry with its slot and its checksum.
+    fn entry(&mut self, (index, at): (u64, u64), word: Word) {
+        if word.is_empty() || word.class() == TOMBSTONE {
+            return;
+        }
+        let Some((id, len)) = self.engine.shared.entry_at(word) else {
+            return self.report.add(at, format!("slot {index} names no entry: {:#x}", word.0));
+        };
+        let start = word.body() * GRAIN;
+        if BlockId::from_bits(id).index() != index {
+            let other = BlockId::from_bits(id).index();
+            return self.report.add(start, format!("slot {index} names an entry of slot {other}"));
+        }
+        self.report.blocks += 1;
+        self.report.payload += len;
+        self.report.summed += 1;
+        let header = self.engine.shared.entry_header(start);
+        let incarnation = self.engine.state.holding(start).map(|(_, region)| region.incarnation);
+        let payload = self.engine.shared.payload_of(&header, start);
+        let sum = incarnation.zip(payload).map(|(seed, payload)| header.sum(seed, &payload));
+        if sum != Some(header.checksum.get()) {
+            let found = header.checksum.get();
+            let id = BlockId::from_bits(id);
+            self.report.add(start + 20, format!("checksum of entry {id}: {found:#x} is wrong"));
         }
     }
 

@@ -15,7 +15,12 @@ pub(crate) const TOMBSTONE: u8 = 254;
 /// The class of a block with a region of its own.
 pub(crate) const OVERSIZE: u8 = 255;
 
+/// The class of an entry in a segment.
+pub(crate) const ENTRY: u8 = 253;
+
 const BODY_BITS: u32 = 40;
+/// The bit of an end word that says that nothing is appended any more.
+const SEALED: u64 = 1 << 47;
 pub(crate) const BODY_MAX: u64 = (1 << BODY_BITS) - 1;
 
 /// The tag of an epoch or generation.
@@ -36,6 +41,17 @@ impl Word {
 
     pub(crate) const fn new(tag: u16, class: u8, body: u64) -> Self {
         Self((tag as u64) << 48 | (class as u64) << BODY_BITS | body & BODY_MAX)
+    }
+
+    /// What a segment's second pair holds: `tag 16 | sealed 1 | end 47`, bytes from its start.
+    pub(crate) const fn end_of(tag: u16, end: u64, sealed: bool) -> Self {
+        let sealed = if sealed { SEALED } else { 0 };
+        Self((tag as u64) << 48 | sealed | end & (SEALED - 1))
+    }
+
+    /// The end that an end word says, and whether the segment is sealed.
+    pub(crate) const fn end(self) -> (u64, bool) {
+        (self.0 & (SEALED - 1), self.0 & SEALED != 0)
     }
 
     #[inline]

@@ -6,11 +6,13 @@ use crate::{
     file::{HeapOptions, RegionFile},
     heap::Heap,
     id::BlockId,
+    log::Log,
     names::Named,
     options::CommitPolicy,
     shared::Shared,
     state::State,
     stats::Stats,
+    store::Keeps,
     sync::MutexGuard,
 };
 
@@ -61,11 +63,25 @@ impl<'f> Writer<'f> {
     ///
     /// As `heap`.
     pub fn heap_with(&mut self, name: &str, options: HeapOptions) -> Result<Heap> {
-        if let Some(heap) = self.file.known_heap(name) {
+        if let Some(heap) = self.file.known_heap(name)? {
             return Ok(heap);
         }
-        let store = self.engine().make_store(name, options)?;
+        let keeps = if options.checksums { Keeps::SummedBlocks } else { Keeps::Blocks };
+        let store = self.engine().make_store(name, keeps)?;
         Ok(Heap::new(self.file, store))
+    }
+
+    /// Returns the log of this name, which is made where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As `heap`; `InvalidArgument` for a store that is a heap.
+    pub fn log(&mut self, name: &str) -> Result<Log> {
+        if let Some(log) = Log::known(self.file, name)? {
+            return Ok(log);
+        }
+        let store = self.engine().make_store(name, Keeps::Entries)?;
+        Ok(Log::new(self.file, store))
     }
 
     /// Puts an id under a name, in place of the one that was there.

@@ -10,7 +10,7 @@ use zerocopy::{
 use crate::{
     engine::Engine,
     error::{Error, ErrorKind, Result},
-    layout::{REGION_MAGIC, RegionHeader, UNIT},
+    layout::{REGION_HEADER, REGION_MAGIC, RegionHeader, UNIT},
     parts::{PARTS, exists, first_of, part_len, part_of},
     ranges::Range,
     region::{FREE, Region, len_code, lifecycle::Owned, units_of},
@@ -27,11 +27,13 @@ pub(crate) struct Wanted {
     pub(crate) len: u64,
     pub(crate) store: u32,
     pub(crate) part: usize,
+    /// Of a segment: the sequence of its first entry.
+    pub(crate) first: u64,
 }
 
 impl Wanted {
     pub(crate) fn of(kind: Kind, len: u64) -> Self {
-        Self { kind, len, store: 0, part: 0 }
+        Self { kind, len, store: 0, part: 0, first: 0 }
     }
 }
 
@@ -44,6 +46,8 @@ const AHEAD: u64 = 256 << 10;
 const PIECE: usize = 8 << 10;
 /// The same for tables, of which there is little to prepare and much to change.
 const TABLE_PIECE: usize = 4 << 10;
+/// The same for entries, which follow each other: nearly all of a folio is changed with it.
+const SEGMENT_PIECE: usize = 64 << 10;
 /// The page of a region's header, which is there already.
 const UNIT_PAGE: u64 = 4096;
 
@@ -74,6 +78,7 @@ impl Engine<'_> {
         let mut region = Region::new(wanted.kind, range);
         region.store = wanted.store;
         region.part = u8::try_from(wanted.part).unwrap_or(u8::MAX);
+        region.first = wanted.first;
         region.prepared = range.start;
         if wanted.kind == Kind::Heap {
             region.free = region.grains();
@@ -87,7 +92,7 @@ impl Engine<'_> {
     }
 
     /// Makes a zeroed range the region of a number: its header, then its directory word.
-    pub(crate) fn install(&mut self, number: u32, region: Region) -> Result<()> {
+    pub(crate) fn install(&mut self, number: u32, mut region: Region) -> Result<()> {
         let (kind, range) = (region.kind, region.range);
         let Some(body) = region.body() else {
             self.state.ranges.give(range);
@@ -95,8 +100,11 @@ impl Engine<'_> {
             let what = "the file has 256 TiB, the most that a directory can name";
             return Err(Error::refused(ErrorKind::OutOfSpace, self.shared.path(), what));
         };
-        self.write_header(number, &region);
+        self.write_header(number, &mut region);
         let at = self.number_pair(number)?;
+        if kind == Kind::Segment {
+            self.publish_end(at, (REGION_HEADER, false));
+        }
         self.publish(at, kind.code(), body);
         self.state.enter(number, region);
         self.shared.units.set(range.start, range.end(), Some(kind));
@@ -188,8 +196,9 @@ impl Engine<'_> {
         Ok(range)
     }
 
-    pub(crate) fn write_header(&mut self, number: u32, region: &Region) {
+    pub(crate) fn write_header(&mut self, number: u32, region: &mut Region) {
         self.state.adoptions += 1;
+        region.incarnation = (self.state.generation + 1) << 24 | self.state.adoptions;
         let mut header = RegionHeader {
             magic: REGION_MAGIC,
             kind: region.kind.code(),
@@ -198,9 +207,10 @@ impl Engine<'_> {
             number: U32::new(number),
             store: U32::new(region.store),
             uuid: self.shared.uuid,
-            incarnation: U64::new((self.state.generation + 1) << 24 | self.state.adoptions),
+            incarnation: U64::new(region.incarnation),
             len: U64::new(region.range.len),
-            reserved: [0; 12],
+            first: U64::new(region.first),
+            reserved: [0; 4],
             checksum: U32::new(0),
         };
         header.checksum = U32::new(header.sum());
@@ -275,7 +285,11 @@ impl Engine<'_> {
         let from = region.prepared.max(region.range.start + UNIT_PAGE);
         let to = end.next_multiple_of(AHEAD).min(region.range.end());
         if from < to {
-            let piece = if region.kind == Kind::Heap { PIECE } else { TABLE_PIECE };
+            let piece = match region.kind {
+                Kind::Heap => PIECE,
+                Kind::Segment => SEGMENT_PIECE,
+                _ => TABLE_PIECE,
+            };
             raw.prepare(from, to - from, piece)?;
         }
         region.prepared = to;

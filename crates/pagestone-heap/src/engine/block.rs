@@ -217,7 +217,7 @@ impl Engine<'_> {
         let raw = &self.shared.raw;
         let kind = match summed {
             Summed::Direct => KIND_DIRECT,
-            Summed::AsStore if store.summed => KIND_SUMMED,
+            Summed::AsStore if store.is_summed() => KIND_SUMMED,
             Summed::AsStore => KIND_PLAIN,
         };
         let summed = kind == KIND_SUMMED;

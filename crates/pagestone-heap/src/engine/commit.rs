@@ -40,6 +40,7 @@ impl Engine<'_> {
         let next = self.state.generation + 1;
         let slot = SUPERBLOCKS[usize::from(next & 1 == 1)];
         self.sweep_tags();
+        self.tell_ends();
         let raw = &self.shared.raw;
         // Words of a torn earlier attempt at this generation must not add up with new ones.
         raw.store(slot + SUM_WORD, 0, Ordering::Release);

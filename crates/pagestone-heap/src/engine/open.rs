@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use pagestone_storage::raw::{Identity, RawFile};
 
 use crate::{
-    engine::Engine,
+    engine::{Engine, Found, Tail},
     error::{Cause, Error, ErrorKind, Result},
     follow::LOOKS,
     header::{self, Committed},
@@ -128,9 +128,14 @@ impl Engine<'_> {
         raw.store(owner::PUBLISHED, found.generation, Ordering::Release);
         let withheld = self.oldest_hold(found.generation) != u64::MAX;
         let after = if clean && !self.shared.options.untrusted && !withheld {
-            crate::engine::Found::Clean(found.snapshot)
+            Found::Clean(found.snapshot)
         } else {
-            crate::engine::Found::Unclean
+            let tail = match (clean, undo) {
+                (true, _) => Tail::None,
+                (false, false) => Tail::Kept,
+                (false, true) => Tail::Undone,
+            };
+            Found::Unclean(tail)
         };
         self.rebuild(after)?;
         if withheld {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     class::GRAIN,
-    engine::{Engine, index::next_generation},
+    engine::{Engine, index::next_generation, log::Tail},
     error::{Error, Result},
     header::read_region_header,
     id::BlockId,
@@ -15,7 +15,7 @@ use crate::{
     region::{Region, lifecycle},
     retired::{Retired, Waste},
     space::{Run, Space},
-    store::{Indices, SYSTEM, Store},
+    store::{Indices, Keeps, SYSTEM, Store},
     units::Kind,
     word::{OVERSIZE, Pair, TOMBSTONE, View, Word},
 };
@@ -53,7 +53,7 @@ pub(crate) enum Found {
     /// A close; the record of free space lies in this range.
     Clean(Range),
     /// Anything else.
-    Unclean,
+    Unclean(Tail),
     /// A discard without an open; these ranges were adopted in the epoch that is undone.
     Discarded { adopted: Vec<Waste> },
 }
@@ -63,13 +63,19 @@ impl Engine<'_> {
     pub(crate) fn rebuild(&mut self, found: Found) -> Result<()> {
         self.scan_directory(View::Newest)?;
         self.load_stores(View::Newest)?;
+        let tail = match &found {
+            Found::Clean(_) => Tail::None,
+            Found::Unclean(tail) => *tail,
+            Found::Discarded { .. } => Tail::Undone,
+        };
+        self.rebuild_segments(tail)?;
         match found {
             Found::Clean(snapshot) => {
                 self.clear_gaps();
                 self.state.lazy.expect(snapshot, self.state.generation);
                 self.rebuild_ranges(&[]);
             }
-            Found::Unclean => {
+            Found::Unclean(_) => {
                 self.clear_gaps();
                 self.state.retired = Retired::default();
                 let named = self.rebuild_blocks()?;
@@ -165,6 +171,11 @@ impl Engine<'_> {
             return Err(self.corrupt(("region that a directory word names", at), len, range.end()));
         }
         let mut region = Region::new(kind, range);
+        if kind == Kind::Segment {
+            let header = read_region_header(self.shared, (number, kind, range))?;
+            region.store = header.store.get();
+            (region.first, region.incarnation) = (header.first.get(), header.incarnation.get());
+        }
         if matches!(kind, Kind::Directory | Kind::Table) {
             let header = read_region_header(self.shared, (number, region.kind, range))?;
             let part = usize::from(header.part);
@@ -211,13 +222,13 @@ impl Engine<'_> {
             self.state.regions.iter().flatten().filter(|region| region.kind == Kind::Table);
         let tables: Vec<Region> = tables.copied().collect();
         let system = self.shared.store(SYSTEM);
-        let system = system.unwrap_or_else(|| Arc::new(Store::new(SYSTEM, 1, true)));
+        let system = system.unwrap_or_else(|| Arc::new(Store::new(SYSTEM, 1, Keeps::SummedBlocks)));
         self.set_parts(&system, &tables)?;
         let mut found = Names::default();
         self.read_names(&system, view, &mut found)?;
         let mut stores: Vec<Option<Arc<Store>>> = vec![Some(Arc::clone(&system))];
         for (name, (named, block)) in &found.stores {
-            let Named::Store { number, generation, summed } = *named else { continue };
+            let Named::Store { number, generation, keeps } = *named else { continue };
             let index = usize::try_from(number)?;
             // Numbers are given out in order, so there are no more than names.
             if found.stores.len() + self.shared.names().stores.len() < index {
@@ -225,7 +236,7 @@ impl Engine<'_> {
             }
             let known = self.shared.store(number);
             let known = known.filter(|known| known.generation == generation);
-            let store = known.unwrap_or_else(|| Arc::new(Store::new(number, generation, summed)));
+            let store = known.unwrap_or_else(|| Arc::new(Store::new(number, generation, keeps)));
             self.set_parts(&store, &tables)?;
             if stores.len() <= index {
                 stores.resize(index + 1, None);
@@ -400,7 +411,7 @@ impl Engine<'_> {
                 && newest != Some(range)
                 && range.end() <= self.shared.raw.len()
             {
-                if kind == Kind::Oversize {
+                if matches!(kind, Kind::Oversize | Kind::Segment) {
                     // A discard brings its block back to readers before it brings the region.
                     self.shared.units.set(range.start, range.end(), Some(kind));
                 }
@@ -438,9 +449,13 @@ impl Engine<'_> {
                     }
                 } else {
                     indices.live += 1;
-                    self.mark_newest((index, at), newest, named)?;
+                    if !store.is_log() {
+                        self.mark_newest((index, at), newest, named)?;
+                    } else if self.shared.entry_at(newest).is_none() {
+                        return Err(self.corrupt(("place of an entry", at), index, newest.0));
+                    }
                 }
-                if committed != newest {
+                if committed != newest && !store.is_log() {
                     self.mark_committed((index, at), committed, named)?;
                 }
             }
@@ -580,6 +595,23 @@ impl Engine<'_> {
                 _ if !waits => {}
                 0 => self.state.retired.retire_private(stamp, waste),
                 epoch => self.state.retired.retire_as_of((stamp, epoch), waste),
+            }
+        }
+    }
+
+    /// Calls `visit` with the place of every slot pair of one store.
+    pub(crate) fn for_each_slot_of(
+        &mut self,
+        store: &Store,
+        visit: &mut impl FnMut(&mut Self, u64),
+    ) {
+        let tables = self.state.regions.iter().flatten();
+        let tables =
+            tables.filter(|table| table.kind == Kind::Table && table.store == store.number);
+        let ranges: Vec<Range> = tables.map(|table| table.range).collect();
+        for range in ranges {
+            for at in (range.start + REGION_HEADER..range.end()).step_by(16) {
+                visit(self, at);
             }
         }
     }

@@ -7,10 +7,11 @@
 //! invariants that make this sound:
 //!
 //! - L1: an `Owned` is made only of space that the allocator just took out of its bitmap of free
-//!   grains, that was just adopted, or of a free range that the allocator keeps for one. No word of
-//!   the newest state names it, nor of the committed one: such space is not free, it is used or in
-//!   quarantine. What an `Owned` is resized by was just adopted behind it, or is given up.
-//!   Space that nobody sees any more is owned once more before it is vacant, where it is to be zeroed.
+//!   grains, that was just adopted, that lies behind the end of a segment, or of a free range that
+//!   the allocator keeps for one. No word of the newest state names it, nor of the committed one:
+//!   such space is not free, it is used or in quarantine. What an `Owned` is resized by was just
+//!   adopted behind it, or is given up. Space that nobody sees any more is owned once more before it
+//!   is vacant, where it is to be zeroed.
 //! - L2: space is retired after the publish that replaced it, and becomes free only when no pin of
 //!   this process is as old as the retirement. A slice of a published block borrows its pin, or
 //!   the exclusive owner, for as long as it lives.
@@ -22,7 +23,11 @@
 
 use pagestone_storage::raw::RawFile;
 
-use crate::{error::Result, layout::BLOCK_HEADER, pin::Place};
+use crate::{
+    error::Result,
+    layout::{BLOCK_HEADER, ENTRY_HEADER},
+    pin::Place,
+};
 
 /// Space that one operation of the writer owns.
 #[derive(Debug)]
@@ -138,6 +143,18 @@ pub(crate) fn stored<'k>(
     // SAFETY: a word named the block after the keeper was there, so it is not reused while the
     // keeper lives (L2), and nobody stores to published bytes (L3).
     unsafe { raw.slice(at, len) }
+}
+
+/// The payload of the published entry at `at`, which a lookup found while `_keeper` held.
+#[inline]
+pub(crate) fn published_entry<'k>(
+    raw: &'k RawFile,
+    _keeper: Keeper<'k>,
+    (at, len): (u64, usize),
+) -> &'k [u8] {
+    // SAFETY: a word named the entry after the keeper was there, so its segment is not reused
+    // while the keeper lives (L2), and nobody stores to what was appended (L3).
+    unsafe { raw.slice(at + ENTRY_HEADER, len) }
 }
 
 /// The payload of the block at `at`, which is private to the open epoch, to be changed in place;

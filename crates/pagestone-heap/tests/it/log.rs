@@ -1,0 +1,204 @@
+//! Entries in segments: random operations against a map, with every way to end; evacuation.
+
+use std::collections::BTreeMap;
+
+use pagestone_heap::{BlockId, ErrorKind, Log, RegionFile, Writer};
+
+use crate::support::{Dice, Scene, check_clean, marked, options};
+
+/// What the log shall hold, now and at the last commit, and ids that are void for good.
+#[derive(Debug, Default)]
+struct Model {
+    now: BTreeMap<BlockId, Vec<u8>>,
+    committed: BTreeMap<BlockId, Vec<u8>>,
+    removed: Vec<BlockId>,
+}
+
+impl Model {
+    fn pick(&self, dice: &mut Dice) -> Option<BlockId> {
+        let nth = dice.below(self.now.len().max(1) as u64);
+        self.now.keys().nth(usize::try_from(nth).unwrap()).copied()
+    }
+
+    fn check(&self, file: &RegionFile, log: &Log) {
+        let pin = file.pin();
+        let ids: Vec<BlockId> = log.ids(&pin).collect();
+        assert_eq!(ids, self.now.keys().copied().collect::<Vec<_>>());
+        for (id, bytes) in &self.now {
+            assert_eq!(log.get(&pin, *id).unwrap(), bytes);
+            assert_eq!(log.facts(&pin, *id).unwrap().len, bytes.len() as u64);
+        }
+        for id in &self.removed {
+            assert_eq!(log.get(&pin, *id).unwrap_err().kind(), ErrorKind::StaleId);
+        }
+        drop(pin);
+        check_clean(file);
+        let mut writer = file.writer();
+        assert_eq!(log.len(&mut writer), self.now.len() as u64);
+        let stride = |bytes: &Vec<u8>| (32 + bytes.len() as u64).next_multiple_of(16);
+        let live: u64 = self.now.values().map(stride).sum();
+        let segments = log.segments(&mut writer).unwrap();
+        assert_eq!(segments.iter().map(|segment| segment.live).sum::<u64>(), live);
+        for segment in segments {
+            assert!(segment.live <= segment.used && segment.used + 64 <= segment.len);
+        }
+    }
+
+    /// One random change.
+    fn step(&mut self, dice: &mut Dice, (writer, log): (&mut Writer<'_>, &Log)) {
+        let len = match dice.below(60) {
+            0 => 300_000,
+            1 => 0,
+            _ => usize::try_from(dice.below(3000)).unwrap(),
+        };
+        let bytes = marked(dice.word(), len);
+        match (dice.below(10), self.pick(dice)) {
+            (0..4, _) | (_, None) => {
+                let id = log.add(writer, &bytes).unwrap();
+                assert!(!self.removed.contains(&id));
+                self.now.insert(id, bytes);
+            }
+            (4..7, Some(id)) => {
+                log.update(writer, id, &bytes).unwrap();
+                self.now.insert(id, bytes);
+            }
+            (7..9, Some(id)) => {
+                log.remove(writer, id).unwrap();
+                self.now.remove(&id);
+                self.removed.push(id);
+            }
+            (_, Some(_)) => evacuate_one(writer, log, dice),
+        }
+    }
+}
+
+/// Evacuates the oldest segment, or begins to.
+fn evacuate_one(writer: &mut Writer<'_>, log: &Log, dice: &mut Dice) {
+    let segments = log.segments(writer).unwrap();
+    let Some(victim) = segments.first().filter(|segment| !segment.is_active) else { return };
+    let (mut from, mut steps) = (0, 1 + dice.below(20));
+    while steps != 0 {
+        let done = log.evacuate(writer, (victim.number, from), |moved| 20_000 <= moved).unwrap();
+        let Some(next) = done.next else { return };
+        (from, steps) = (next, steps - 1);
+    }
+}
+
+#[test]
+fn a_log_is_a_map_with_commits() {
+    for seed in 0..8 {
+        let scene = Scene::fast();
+        let mut file = scene.create();
+        let mut log = file.log("log").unwrap();
+        file.commit().unwrap();
+        let mut dice = Dice::new(seed);
+        let mut model = Model::default();
+        for _ in 0..25 {
+            for _ in 0..dice.below(120) {
+                model.step(&mut dice, (&mut file.writer(), &log));
+            }
+            match dice.below(7) {
+                0..3 => {
+                    file.commit().unwrap();
+                    model.committed = model.now.clone();
+                }
+                3 => {
+                    file.writer().discard().unwrap();
+                    model.now = model.committed.clone();
+                    model.removed.clear();
+                }
+                4 => {
+                    // A kill.
+                    drop((log, file));
+                    file = scene.open();
+                    log = file.log("log").unwrap();
+                }
+                5 => {
+                    // A power loss: another inode of the same bytes.
+                    drop((log, file));
+                    scene.copy("lost.pgs");
+                    std::fs::rename(scene.path("lost.pgs"), scene.path("file.pgs")).unwrap();
+                    file = scene.open();
+                    log = file.log("log").unwrap();
+                    model.now = model.committed.clone();
+                    model.removed.clear();
+                }
+                _ => {
+                    drop(log);
+                    file.close().unwrap();
+                    file = scene.open();
+                    log = file.log("log").unwrap();
+                    model.committed = model.now.clone();
+                }
+            }
+            model.check(&file, &log);
+        }
+    }
+}
+
+#[test]
+fn evacuated_space_goes_back() {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let ids: Vec<BlockId> =
+        (0..40_000).map(|nth| log.add(&mut file.writer(), &marked(nth, 272)).unwrap()).collect();
+    file.commit().unwrap();
+    let full = file.stats().file_len;
+    for id in ids.iter().skip(1).step_by(2) {
+        log.remove(&mut file.writer(), *id).unwrap();
+    }
+    for _ in 0..2 {
+        let mut writer = file.writer();
+        for segment in log.segments(&mut writer).unwrap() {
+            let mut from = 0;
+            loop {
+                let enough = |moved| 100_000 <= moved;
+                let step = log.evacuate(&mut writer, (segment.number, from), enough).unwrap();
+                let Some(next) = step.next else { break };
+                from = next;
+            }
+            writer.commit().unwrap();
+        }
+    }
+    let left = file.stats();
+    assert!(left.file_len - left.free_ranges < full * 2 / 3, "{full} {left:?}");
+    let pin = file.pin();
+    for (nth, id) in (0..).zip(&ids) {
+        if nth % 2 == 0 {
+            assert_eq!(log.get(&pin, *id).unwrap(), marked(nth, 272));
+        } else {
+            assert_eq!(log.get(&pin, *id).unwrap_err().kind(), ErrorKind::StaleId);
+        }
+    }
+    drop(pin);
+    check_clean(&file);
+}
+
+#[test]
+fn readers_follow_a_log() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let id = log.add(&mut file.writer(), b"first").unwrap();
+    file.commit().unwrap();
+    let reader = options().open_read_only(scene.at("file.pgs")).unwrap();
+    let seen = reader.log("log").unwrap();
+    let pin = reader.pin();
+    let held = seen.get(&pin, id).unwrap();
+    log.update(&mut file.writer(), id, b"second").unwrap();
+    assert_eq!(seen.get(&pin, id).unwrap(), b"first");
+    let mut writer = file.writer();
+    let number = log.segments(&mut writer).unwrap()[0].number;
+    log.evacuate(&mut writer, (number, 0), |_| false).unwrap();
+    drop(writer);
+    for _ in 0..3 {
+        for nth in 0..3000 {
+            log.add(&mut file.writer(), &marked(nth, 1000)).unwrap();
+        }
+        file.commit().unwrap();
+    }
+    assert_eq!((held, seen.get(&pin, id).unwrap()), (&b"first"[..], &b"second"[..]));
+    check_clean(&reader);
+    assert_eq!(reader.heap("log").unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
