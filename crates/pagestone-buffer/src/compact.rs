@@ -1,0 +1,246 @@
+//! Compaction: what lives is moved out of one segment after the other.
+//!
+//! The segment that is worth it most comes first: much garbage, and old, so that what lives in it
+//! is likely to stay (cost-benefit cleaning: Rosenblum and Ousterhout, "The Design and
+//! Implementation of a Log-Structured File System", 1992).
+
+use std::{
+    fmt,
+    ops::ControlFlow,
+    sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use pagestone_heap::{Result, SegmentFacts, Writer};
+
+use crate::EntryBuffer;
+
+/// A segment under compaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Victim {
+    number: u32,
+    first_sequence: u64,
+    next: u64,
+}
+
+/// How much one step may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Budget {
+    bytes: u64,
+    time: Option<Duration>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::time(Duration::from_millis(1))
+    }
+}
+
+impl Budget {
+    /// A step ends once it moved so many bytes.
+    pub fn bytes(bytes: u64) -> Self {
+        Self { bytes, time: None }
+    }
+
+    /// A step ends after this time, or one entry later. The default is a millisecond.
+    pub fn time(time: Duration) -> Self {
+        Self { bytes: u64::MAX, time: Some(time) }
+    }
+}
+
+/// Whether there is more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Segments are left that are worth it.
+    Running,
+    /// A segment was emptied in this step: its space comes back with the next commit.
+    Emptied,
+    /// No segment is worth it.
+    Done,
+}
+
+/// What a step did, or all of them so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Whether there is more to do.
+    pub state: State,
+    /// Bytes of entries that were moved.
+    pub moved: u64,
+    /// Bytes of segments that were given back.
+    pub freed: u64,
+}
+
+impl Progress {
+    /// Returns whether there may be more to do.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state != State::Done
+    }
+}
+
+/// Options of [`EntryBuffer::compact`].
+#[must_use]
+pub struct Compact<'h> {
+    budget: Budget,
+    least: f64,
+    progress: Option<&'h mut dyn FnMut(Progress) -> ControlFlow<()>>,
+}
+
+impl fmt::Debug for Compact<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Compact");
+        debug.field("budget", &self.budget).field("least", &self.least).finish_non_exhaustive()
+    }
+}
+
+/// The share of garbage from which on a segment is worth it, unless the caller says another.
+pub(crate) const LEAST: f64 = 0.05;
+
+impl Default for Compact<'_> {
+    fn default() -> Self {
+        Self { budget: Budget::default(), least: LEAST, progress: None }
+    }
+}
+
+impl<'h> Compact<'h> {
+    /// The default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long the writer is taken for each step.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Leaves segments alone whose share of garbage is smaller; 0.05 unless said otherwise.
+    pub fn least_garbage(mut self, share: f64) -> Self {
+        self.least = share;
+        self
+    }
+
+    /// Tells `hook` after each step how far it is; it may break off.
+    pub fn progress(mut self, hook: &'h mut dyn FnMut(Progress) -> ControlFlow<()>) -> Self {
+        self.progress = Some(hook);
+        self
+    }
+}
+
+/// The garbage of a segment as a share of it: entries that do not count, and room nobody uses.
+#[expect(clippy::cast_precision_loss, reason = "a share needs few digits")]
+fn garbage(segment: &SegmentFacts) -> f64 {
+    let taken = if segment.is_active { segment.used } else { segment.len - 64 };
+    if taken == 0 { 0.0 } else { taken.saturating_sub(segment.live) as f64 / taken as f64 }
+}
+
+impl EntryBuffer {
+    /// Moves what lives out of the segment that is most worth it, as far as the budget goes, and
+    /// hands the segment back once it is empty. Ids stay, and readers go on.
+    ///
+    /// Several steps can go under one commit; the space is used again after it.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfSpace`, with nothing lost: what was moved is moved, the rest can be later; `Corrupt`
+    /// for a damaged entry, whose segment stays as it is; what a change can fail with.
+    pub fn compact_step(&self, writer: &mut Writer<'_>, budget: Budget) -> Result<Progress> {
+        self.step(writer, budget, (LEAST, u64::MAX))
+    }
+
+    /// As `compact_step`, for segments whose share of garbage is at least `least` and whose first
+    /// entry is older than `before`.
+    fn step(
+        &self,
+        writer: &mut Writer<'_>,
+        budget: Budget,
+        (least, before): (f64, u64),
+    ) -> Result<Progress> {
+        let segments = self.log.segments(writer)?;
+        let mut current = self.current();
+        // A discard may have taken the segment away, or another may have its number.
+        let known = current.filter(|victim| {
+            segments.iter().any(|segment| {
+                (segment.number, segment.first_sequence) == (victim.number, victim.first_sequence)
+            })
+        });
+        let Some(victim) = known.or_else(|| choose(&segments, (least, before))) else {
+            *current = None;
+            return Ok(Progress { state: State::Done, moved: 0, freed: 0 });
+        };
+        let start = Instant::now();
+        let done = self.log.evacuate(writer, (victim.number, victim.next), |moved| {
+            budget.bytes <= moved || budget.time.is_some_and(|time| time <= start.elapsed())
+        });
+        let done = match done {
+            Ok(done) => done,
+            Err(error) => {
+                // The next step looks for another one; this one stays for whoever repairs it.
+                *current = None;
+                return Err(error);
+            }
+        };
+        *current = done.next.map(|next| Victim { next, ..victim });
+        let len = segments.iter().find(|segment| segment.number == victim.number);
+        let freed = if done.next.is_none() { len.map_or(0, |segment| segment.len) } else { 0 };
+        let state = if done.next.is_none() { State::Emptied } else { State::Running };
+        Ok(Progress { state, moved: done.moved, freed })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Victim>> {
+        // A value of one word: nothing is half done.
+        self.victim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Compacts to the end: every segment there is now whose garbage is worth it.
+    ///
+    /// Takes the writer for one step at a time and commits after each segment, so others go on
+    /// meanwhile, and it ends while they do. The file is never longer than before by more than one
+    /// segment.
+    ///
+    /// # Errors
+    ///
+    /// As `compact_step` and as a commit. When the hook breaks off, what was done stays.
+    pub fn compact(&self, mut options: Compact<'_>) -> Result<Progress> {
+        let mut writer = self.file().writer();
+        let facts = self.log.segments(&mut writer)?;
+        let newest = facts.last().map_or(0, |segment| segment.first_sequence);
+        drop(writer);
+        let mut total = Progress { state: State::Running, moved: 0, freed: 0 };
+        loop {
+            let mut writer = self.file().writer();
+            let step = self.step(&mut writer, options.budget, (options.least, newest + 1))?;
+            drop(writer);
+            total.moved += step.moved;
+            total.freed += step.freed;
+            total.state = step.state;
+            if step.state != State::Running {
+                self.file().commit()?;
+            }
+            let hook = options.progress.as_mut();
+            let go_on = hook.is_none_or(|hook| hook(total).is_continue());
+            if step.state == State::Done || !go_on {
+                tracing::info!(moved = total.moved, freed = total.freed, "compacted");
+                return Ok(total);
+            }
+        }
+    }
+}
+
+/// The segment that is worth it most.
+#[expect(clippy::cast_precision_loss, reason = "a comparison needs few digits")]
+fn choose(segments: &[SegmentFacts], (least, before): (f64, u64)) -> Option<Victim> {
+    let newest = segments.last()?.first_sequence as f64 + 1.0;
+    let worth = |segment: &SegmentFacts| {
+        let share = garbage(segment);
+        let age = newest - segment.first_sequence as f64;
+        share * age / (2.0 - share)
+    };
+    let eligible = segments.iter().filter(|segment| {
+        segment.first_sequence < before && least <= garbage(segment) && segment.used != 0
+    });
+    let best = eligible.max_by(|a, b| worth(a).total_cmp(&worth(b)))?;
+    Some(Victim { number: best.number, first_sequence: best.first_sequence, next: 0 })
+}

@@ -1,0 +1,17 @@
+//! Entries by stable ids in an append-only buffer that is compacted beside readers and writers.
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod buffer; // add, update, remove, get
+mod compact; // steps, budgets, choice of the segment, to the end
+mod policy; // when a compaction is due, and the thread that looks
+mod reader; // an entry as a stream
+
+pub use crate::{
+    buffer::{Buffers, Counters, EntryBuffer},
+    compact::{Budget, Compact, Progress, State},
+    policy::{Compactor, Policy},
+    reader::EntryReader,
+};
+
+pub use pagestone_heap::{BlockId as EntryId, EntryFacts};

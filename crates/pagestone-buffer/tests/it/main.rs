@@ -1,0 +1,6 @@
+//! The tests of `pagestone-buffer` that speak through its public interface.
+#![cfg(test)]
+
+mod support; // files, contents
+mod entries; // one operation at a time
+mod compaction; // space back, beside readers and writers

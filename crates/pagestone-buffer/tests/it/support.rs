@@ -1,0 +1,68 @@
+//! Files in temporary directories, and contents that tell which they are.
+#![expect(unsafe_code, reason = "the one promise that a test makes for its own directory")]
+
+use pagestone_heap::{FileOptions, RegionFile, Verify};
+use pagestone_storage::{Location, TrustedDir};
+
+/// A directory of one test.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn at(&self, name: &str) -> Location {
+        // SAFETY: only tests of this crate write in their temporary directories, through this
+        // library.
+        unsafe { TrustedDir::assert(self.dir.path()) }.file(name)
+    }
+
+    pub(crate) fn create(&self) -> RegionFile {
+        options().create(self.at("file.pgs")).unwrap()
+    }
+
+    pub(crate) fn open(&self) -> RegionFile {
+        options().open(self.at("file.pgs")).unwrap()
+    }
+}
+
+pub(crate) fn options() -> FileOptions {
+    RegionFile::options().reserve(1 << 34)
+}
+
+#[track_caller]
+pub(crate) fn check_clean(file: &RegionFile) {
+    let report = file.verify(Verify::new()).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+/// A number that looks random and is the same for the same seed (splitmix64).
+pub(crate) fn mix(seed: u64) -> u64 {
+    let mut word = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
+}
+
+/// Content of 16 to 511 bytes that follows from a number, and shows whether it is whole.
+pub(crate) fn content(number: u64) -> Vec<u8> {
+    let len = usize::try_from(16 + mix(number) % 496).unwrap();
+    let mut bytes = number.to_le_bytes().to_vec();
+    let mut next = number;
+    while bytes.len() < len {
+        next = mix(next);
+        bytes.extend_from_slice(&next.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// The number of content that [`content`] made; `None` where it is not whole.
+pub(crate) fn number_of(bytes: &[u8]) -> Option<u64> {
+    let number = u64::from_le_bytes(*bytes.first_chunk()?);
+    (content(number) == bytes).then_some(number)
+}
