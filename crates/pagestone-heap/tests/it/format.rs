@@ -11,8 +11,8 @@ use zerocopy::FromZeros;
 mod private;
 
 use private::{
-    BlockHeader, NameHeader, RegionHeader, SnapshotHeader, SnapshotRegion, SnapshotStore,
-    Superblock, owner,
+    BlockHeader, EntryHeader, NameHeader, RegionHeader, SnapshotHeader, SnapshotRegion,
+    SnapshotStore, Superblock, owner,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.
@@ -66,14 +66,19 @@ fn owner_page() {
 fn region_header() {
     check(
         "Region header",
-        &fields!(RegionHeader: magic kind part spare number store uuid incarnation len reserved
-            checksum),
+        &fields!(RegionHeader: magic kind part spare number store uuid incarnation len first
+            reserved checksum),
     );
 }
 
 #[test]
 fn block_header() {
     check("Block header", &fields!(BlockHeader: id len kind spare flags checksum));
+}
+
+#[test]
+fn entry_header() {
+    check("Entry header", &fields!(EntryHeader: id sequence len checksum spare));
 }
 
 #[test]
