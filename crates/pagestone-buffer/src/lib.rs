@@ -5,11 +5,17 @@
 mod buffer; // add, update, remove, get
 mod compact; // steps, budgets, choice of the segment, to the end
 mod policy; // when a compaction is due, and the thread that looks
+mod map; // keys and values
+mod key; // what a key can be
+mod codec; // how values become bytes
 mod reader; // an entry as a stream
 
 pub use crate::{
     buffer::{Buffers, Counters, EntryBuffer},
+    codec::{Codec, Json, Postcard, Raw},
     compact::{Budget, Compact, Progress, State},
+    key::{Key, Serde},
+    map::{EntryMap, MapError, MapResult, RefusedValue},
     policy::{Compactor, Policy},
     reader::EntryReader,
 };

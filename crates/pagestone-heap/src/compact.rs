@@ -7,7 +7,7 @@ use pagestone_storage::Location;
 
 use crate::{
     class::{CLASS_MAX, room_of},
-    engine::{Engine, Found, adopt::Wanted},
+    engine::{Engine, Found, Tail, adopt::Wanted},
     error::{Error, ErrorKind, Result},
     file::RegionFile,
     id::BlockId,
@@ -16,7 +16,7 @@ use crate::{
     parts::{HIDDEN, PAIR, PARTS, first_of, part_len},
     region::{
         fitting,
-        lifecycle::{Keeper, stored},
+        lifecycle::{Keeper, published_entry, stored},
     },
     store::Store,
     units::Kind,
@@ -131,7 +131,7 @@ impl Copy<'_> {
             self.copy_store(store)?;
         }
         // What the writer knows is made from the slots, as after a kill.
-        self.to.rebuild(Found::Unclean)?;
+        self.to.rebuild(Found::Unclean(Tail::Kept))?;
         self.to.state.changed = true;
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Copy<'_> {
     }
 
     fn copy_store(&mut self, store: &Store) -> Result<()> {
-        let twin = Store::new(store.number, store.generation, store.summed);
+        let twin = Store::new(store.number, store.generation, store.keeps);
         for part in (0..PARTS).filter(|part| store.parts.has(*part)) {
             let wanted = Wanted::of(Kind::Table, part_len(part));
             let number = self.to.adopt(Wanted { store: store.number, part, ..wanted })?;
@@ -185,6 +185,9 @@ impl Copy<'_> {
             return Ok(());
         }
         let shared = self.from.shared;
+        if store.is_log() {
+            return self.copy_entry((store, twin), (index, slot), word);
+        }
         let place = shared.place(word);
         let header = place.map(|(at, _)| shared.header(at).id.get());
         let id = BlockId::from_bits(header.unwrap_or(0));
@@ -198,5 +201,24 @@ impl Copy<'_> {
         let (class, at) = self.to.take_over(bytes)?;
         self.to.publish(slot, class, at / crate::class::GRAIN);
         Ok(())
+    }
+
+    fn copy_entry(
+        &mut self,
+        (store, twin): (&Store, &Store),
+        (index, slot): (u64, u64),
+        word: Word,
+    ) -> Result<()> {
+        let shared = self.from.shared;
+        let owner = shared.entry_at(word).map_or(0, |(id, _)| id);
+        let id = BlockId::from_bits(owner);
+        if id.index() != index {
+            let what = ("id in an entry header", word.body());
+            return Err(self.from.corrupt(what, index, id.index()));
+        }
+        let found = shared.entry_of(store, id, word)?;
+        let keeper = Keeper::writer(self.from.state);
+        let payload = published_entry(&shared.raw, keeper, (found.at, found.len));
+        self.to.append_as(twin, (id, slot), payload)
     }
 }

@@ -301,6 +301,28 @@ impl RegionFile {
         self.shared.names().stores.keys().cloned().collect()
     }
 
+    /// The names of the stores that are heaps, in order.
+    #[must_use]
+    pub fn heaps(&self) -> Vec<String> {
+        self.stores_that(|keeps| keeps != Keeps::Entries)
+    }
+
+    /// The names of the stores that are logs, in order.
+    #[must_use]
+    pub fn logs(&self) -> Vec<String> {
+        self.stores_that(|keeps| keeps == Keeps::Entries)
+    }
+
+    fn stores_that(&self, wanted: impl Fn(Keeps) -> bool) -> Vec<String> {
+        self.shared.follow_names();
+        let names = self.shared.names();
+        let stores = names.stores.iter().filter(|(_, (named, _))| match named {
+            Named::Store { keeps, .. } => wanted(*keeps),
+            Named::Root(_) => false,
+        });
+        stores.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Returns the id under a root's name: in the process that writes the newest one set,
     /// committed or not, in others the committed one.
     #[must_use]
@@ -368,6 +390,13 @@ impl RegionFile {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.shared.generation()
+    }
+
+    /// How often a discard undid something since the file was opened: who keeps what follows from
+    /// the content elsewhere makes it anew when this moved.
+    #[must_use]
+    pub fn discards(&self) -> u64 {
+        self.shared.discards.load(Ordering::Acquire)
     }
 
     /// The version of the format; see docs/format.md, "Region file".

@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Parts,
     epoch: Epoch,
     generation: AtomicU64,
+    /// How often a discard undid something.
+    pub(crate) discards: AtomicU64,
     stores: RwLock<Vec<Option<Arc<Store>>>>,
     names: RwLock<Names>,
     poison: OnceLock<(&'static str, String)>,
@@ -83,6 +85,7 @@ impl Shared {
             directory: Parts::new(),
             epoch: Epoch::new(tag_of(1)),
             generation: AtomicU64::new(0),
+            discards: AtomicU64::new(0),
             stores: RwLock::new(Vec::new()),
             names: RwLock::new(Names::default()),
             poison: OnceLock::new(),
@@ -265,7 +268,7 @@ impl Shared {
         loop {
             let at = store.parts.quick(id.index());
             let word = self.select(at);
-            if let Some(found) = self.entry_of(id, word) {
+            if let Some(found) = self.whole_entry(id, word) {
                 return Ok(found);
             }
             looks += 1;
@@ -275,9 +278,13 @@ impl Shared {
         }
     }
 
-    /// The entry of this id that a word names.
+    /// The entry of this id that a word names, or why there is none.
+    pub(crate) fn entry_of(&self, store: &Store, id: BlockId, word: Word) -> Result<Found> {
+        self.whole_entry(id, word).ok_or_else(|| self.no_entry(store, id, word))
+    }
+
     #[inline]
-    fn entry_of(&self, id: BlockId, word: Word) -> Option<Found> {
+    fn whole_entry(&self, id: BlockId, word: Word) -> Option<Found> {
         let (owner, len) = self.entry_at(word)?;
         let at = word.body() * GRAIN;
         let len = usize::try_from(len).ok().filter(|_| owner == id.to_bits())?;

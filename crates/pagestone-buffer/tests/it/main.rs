@@ -3,4 +3,5 @@
 
 mod support; // files, contents
 mod entries; // one operation at a time
+mod maps; // keys to values
 mod compaction; // space back, beside readers and writers

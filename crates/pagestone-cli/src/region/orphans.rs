@@ -74,7 +74,7 @@ fn heaps(file: &RegionFile) -> anyhow::Result<Vec<(String, Heap)>> {
         let heap = file.heap(&name)?;
         Ok((name, heap))
     };
-    file.stores().into_iter().map(heap).collect()
+    file.heaps().into_iter().map(heap).collect()
 }
 
 /// The ids of a file, one in a line; what follows `#` is a remark.

@@ -41,6 +41,7 @@ impl Engine<'_> {
             return Err(self.poison("discard", error));
         }
         self.set_word(owner::DISCARDING, 0);
+        self.shared.discards.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
         tracing::info!(epoch, held, "discarded");
         self.state.changed = false;
         self.state.written = 0;

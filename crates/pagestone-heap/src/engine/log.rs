@@ -67,6 +67,18 @@ impl Engine<'_> {
         }
     }
 
+    /// Appends an entry under an id of another file, and publishes it in the slot at `slot`.
+    pub(crate) fn append_as(
+        &mut self,
+        store: &Store,
+        (id, slot): (BlockId, u64),
+        payload: &[u8],
+    ) -> Result<()> {
+        let at = self.append(store, id, payload)?;
+        self.publish(slot, ENTRY, at / GRAIN);
+        Ok(())
+    }
+
     /// Replaces the payload of an entry.
     pub(crate) fn log_update(&mut self, store: &Store, id: BlockId, payload: &[u8]) -> Result<()> {
         self.touch()?;

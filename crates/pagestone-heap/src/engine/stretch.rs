@@ -235,7 +235,7 @@ impl Engine<'_> {
         payload: &Payload,
     ) -> Result<(BlockId, u64, bool)> {
         self.touch()?;
-        let sum = match (&payload.sum, store.summed) {
+        let sum = match (&payload.sum, store.is_summed()) {
             (_, false) => None,
             (Some(sum), true) => Some(sum.clone()),
             (None, true) => Some(self.sum_stretch(stretch, payload.len)?),
@@ -251,7 +251,7 @@ impl Engine<'_> {
                 (id, at, self.shared.header(found.at).flags.get(), false)
             }
         };
-        let kind = if store.summed { KIND_SUMMED } else { KIND_PLAIN };
+        let kind = if store.is_summed() { KIND_SUMMED } else { KIND_PLAIN };
         let flags = payload.flags.unwrap_or(flags);
         let mut header = BlockHeader::new(id.to_bits(), payload.len, (kind, flags));
         header.checksum = U32::new(match sum {

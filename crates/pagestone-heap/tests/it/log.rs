@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pagestone_heap::{BlockId, ErrorKind, Log, RegionFile, Writer};
+use pagestone_heap::{Backup, BlockId, ErrorKind, Log, RegionFile, Shrink, Writer};
 
 use crate::support::{Dice, Scene, check_clean, marked, options};
 
@@ -173,6 +173,37 @@ fn evacuated_space_goes_back() {
     }
     drop(pin);
     check_clean(&file);
+}
+
+#[test]
+fn copies_keep_logs_and_heaps() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (log, heap) = (file.log("log").unwrap(), file.heap("heap").unwrap());
+    assert_eq!((file.heaps(), file.logs()), (vec!["heap".to_owned()], vec!["log".to_owned()]));
+    let mut dice = Dice::new(3);
+    let mut model = Model::default();
+    for _ in 0..400 {
+        model.step(&mut dice, (&mut file.writer(), &log));
+    }
+    let block = heap.allocate_from(&mut file.writer(), b"block").unwrap();
+    file.commit().unwrap();
+    file.copy_compact(scene.at("copy.pgs"), &options()).unwrap();
+    file.backup(scene.at("backup.pgs"), Backup::new()).unwrap();
+    file.shrink(Shrink::new()).unwrap();
+    model.check(&file, &log);
+    for name in ["copy.pgs", "backup.pgs"] {
+        let copy = options().open(scene.at(name)).unwrap();
+        model.check(&copy, &copy.log("log").unwrap());
+        copy.heap("heap").unwrap().read(block, |bytes| assert_eq!(bytes, b"block")).unwrap();
+    }
+    // A copy goes on as any file does.
+    let copy = options().open(scene.at("copy.pgs")).unwrap();
+    let log = copy.log("log").unwrap();
+    for _ in 0..100 {
+        model.step(&mut dice, (&mut copy.writer(), &log));
+    }
+    model.check(&copy, &log);
 }
 
 #[test]

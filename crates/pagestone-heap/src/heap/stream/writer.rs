@@ -80,7 +80,7 @@ impl<'w, 'f> BlockWriter<'w, 'f> {
             memory: Vec::new(),
             from: 0,
             stretch: None,
-            sum: store.summed.then(crc32fast::Hasher::new),
+            sum: store.is_summed().then(crc32fast::Hasher::new),
             summed: 0,
         }
     }
