@@ -444,6 +444,24 @@ impl Engine<'_> {
         }
     }
 
+    /// Sees to it that nothing is appended over the entry that a slot names: its segment ends
+    /// behind it. Where that was not so, a damaged entry before it hid it, or somebody forged the
+    /// slot. False where the slot names no entry of a segment of its log.
+    pub(crate) fn cover_entry(&mut self, store: &Store, word: Word) -> bool {
+        let Some((_, len)) = self.shared.entry_at(word) else { return false };
+        let at = word.body() * GRAIN;
+        let end = at + (ENTRY_HEADER + len).next_multiple_of(GRAIN);
+        let holding = self.state.holding(at).filter(|(_, region)| region.base() <= at);
+        let number = holding.map(|(number, _)| number);
+        let Some(segment) = number.and_then(|number| self.segment_mut(number, store.number)) else {
+            return false;
+        };
+        if segment.end < end {
+            (segment.end, segment.sealed) = (end, true);
+        }
+        true
+    }
+
     /// Whether the slot of the entry at `at` says what the entry says.
     fn is_published(&self, store: &Store, at: u64) -> bool {
         let header = self.shared.entry_header(at);

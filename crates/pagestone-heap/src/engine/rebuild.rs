@@ -451,7 +451,7 @@ impl Engine<'_> {
                     indices.live += 1;
                     if !store.is_log() {
                         self.mark_newest((index, at), newest, named)?;
-                    } else if self.shared.entry_at(newest).is_none() {
+                    } else if !self.cover_entry(store, newest) {
                         return Err(self.corrupt(("place of an entry", at), index, newest.0));
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pagestone_heap::{Backup, BlockId, ErrorKind, Log, RegionFile, Shrink, Writer};
+use pagestone_heap::{Backup, BlockId, ErrorKind, Log, RegionFile, Shrink, Verify, Writer};
 
 use crate::support::{Dice, Scene, check_clean, marked, options};
 
@@ -232,4 +232,33 @@ fn readers_follow_a_log() {
     assert_eq!((held, seen.get(&pin, id).unwrap()), (&b"first"[..], &b"second"[..]));
     check_clean(&reader);
     assert_eq!(reader.heap("log").unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn a_damaged_entry_hides_none_behind_it() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    file.commit().unwrap();
+    let ids: Vec<BlockId> =
+        (0..100).map(|nth| log.add(&mut file.writer(), &marked(nth, 500)).unwrap()).collect();
+    let offset = log.facts(&file.pin(), ids[40]).unwrap().offset;
+    // A kill, and a byte that rots in what no commit has.
+    drop((log, file));
+    let mut bytes = std::fs::read(scene.path("file.pgs")).unwrap();
+    bytes[usize::try_from(offset).unwrap() + 100] ^= 1;
+    let damaged = std::fs::OpenOptions::new().write(true).open(scene.path("file.pgs")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&damaged, &bytes, 0).unwrap();
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    for nth in 0..3000 {
+        log.add(&mut file.writer(), &marked(1000 + nth, 500)).unwrap();
+    }
+    file.commit().unwrap();
+    let pin = file.pin();
+    for (nth, id) in (0..).zip(&ids).filter(|(nth, _)| *nth != 40) {
+        assert_eq!(log.get(&pin, *id).unwrap(), marked(nth, 500), "{nth}");
+    }
+    let report = file.verify(Verify::new()).unwrap();
+    assert_eq!((report.problem_count, report.problems[0].offset), (1, offset + 20));
 }
