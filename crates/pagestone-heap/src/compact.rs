@@ -18,6 +18,7 @@ use crate::{
         fitting,
         lifecycle::{Keeper, published_entry, stored},
     },
+    state::State,
     store::Store,
     units::Kind,
     word::{TOMBSTONE, Word},
@@ -219,6 +220,20 @@ impl Copy<'_> {
         let found = shared.entry_of(store, id, word)?;
         let keeper = Keeper::writer(self.from.state);
         let payload = published_entry(&shared.raw, keeper, (found.at, found.len));
+        // It gets a checksum of its new place: a wrong one must not become right.
+        let header = shared.entry_header(found.at);
+        let incarnation = incarnation_at(self.from.state, found.at);
+        let sum = incarnation.map(|incarnation| header.sum(incarnation, payload));
+        if sum != Some(header.checksum.get()) {
+            let what = ("checksum of an entry", found.at + 20);
+            return Err(self.from.corrupt(what, 0, header.checksum.get().into()));
+        }
         self.to.append_as(twin, (id, slot), payload)
     }
+}
+
+/// What seeds the checksums of the segment that holds byte `at`.
+fn incarnation_at(state: &State, at: u64) -> Option<u64> {
+    let (_, number) = state.by_start.range(..=at).next_back()?;
+    state.region(*number).map(|region| region.incarnation)
 }

@@ -261,4 +261,8 @@ fn a_damaged_entry_hides_none_behind_it() {
     }
     let report = file.verify(Verify::new()).unwrap();
     assert_eq!((report.problem_count, report.problems[0].offset), (1, offset + 20));
+    // A copy gives no right checksum to what is wrong.
+    let refused = file.copy_compact(scene.at("copy.pgs"), &options()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(!scene.path("copy.pgs").exists());
 }
