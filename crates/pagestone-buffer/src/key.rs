@@ -12,7 +12,11 @@ pub trait Key {
     type Owned;
 
     /// Appends the bytes of the key.
-    fn encode(&self, into: &mut Vec<u8>);
+    ///
+    /// # Errors
+    ///
+    /// Why it has none.
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String>;
 
     /// The key of these bytes; `None` where they are none.
     fn decode(bytes: &[u8]) -> Option<Self::Owned>;
@@ -21,8 +25,9 @@ pub trait Key {
 impl Key for [u8] {
     type Owned = Vec<u8>;
 
-    fn encode(&self, into: &mut Vec<u8>) {
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
         into.extend_from_slice(self);
+        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -33,8 +38,9 @@ impl Key for [u8] {
 impl Key for str {
     type Owned = String;
 
-    fn encode(&self, into: &mut Vec<u8>) {
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
         into.extend_from_slice(self.as_bytes());
+        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Option<String> {
@@ -47,8 +53,9 @@ macro_rules! integers {
         impl Key for $integer {
             type Owned = $integer;
 
-            fn encode(&self, into: &mut Vec<u8>) {
+            fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
                 into.extend_from_slice(&self.to_le_bytes());
+                Ok(())
             }
 
             fn decode(bytes: &[u8]) -> Option<$integer> {
@@ -67,11 +74,10 @@ pub struct Serde<T>(pub T);
 impl<T: Serialize + DeserializeOwned + fmt::Debug> Key for Serde<T> {
     type Owned = Self;
 
-    fn encode(&self, into: &mut Vec<u8>) {
-        // A type that serde refuses has no key: it is the empty one, which `decode` refuses.
-        if let Ok(bytes) = postcard::to_stdvec(&self.0) {
-            into.extend_from_slice(&bytes);
-        }
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
+        let bytes = postcard::to_stdvec(&self.0).map_err(|error| error.to_string())?;
+        into.extend_from_slice(&bytes);
+        Ok(())
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {

@@ -30,7 +30,8 @@ pub enum MapError {
     File(pagestone_heap::Error),
     /// A value that the codec refuses, to write or to read; the rest of the map is as it was.
     Value(Box<RefusedValue>),
-    /// A key of more than 65,535 bytes, or one that is stored and makes no sense.
+    /// A key of more than 65,535 bytes, one that has no bytes, or one that is stored and makes no
+    /// sense.
     Key(String),
 }
 
@@ -178,7 +179,7 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
 
     fn key_bytes(key: &K) -> MapResult<Vec<u8>> {
         let mut bytes = vec![0, 0];
-        key.encode(&mut bytes);
+        key.encode(&mut bytes).map_err(MapError::Key)?;
         match u16::try_from(bytes.len() - 2) {
             Ok(len) => {
                 bytes[..2].copy_from_slice(&len.to_le_bytes());
@@ -226,13 +227,10 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     /// As `get_raw`; `Value` where the codec refuses the bytes.
     pub fn get(&self, key: &K) -> MapResult<Option<C::Owned>> {
         let value = self.get_with(key, C::decode)?;
-        value.transpose().map_err(|cause| Self::refused(&Self::encoded(key), cause))
-    }
-
-    fn encoded(key: &K) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        key.encode(&mut bytes);
-        bytes
+        match value.transpose() {
+            Ok(value) => Ok(value),
+            Err(cause) => Err(Self::refused(&Self::key_bytes(key)?[2..], cause)),
+        }
     }
 
     #[cold]

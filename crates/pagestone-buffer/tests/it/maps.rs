@@ -124,3 +124,23 @@ fn a_map_of_another_process_is_read_anew() {
     seen.refresh().unwrap();
     assert_eq!(seen.get(&2).unwrap().unwrap(), b"two");
 }
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Secret(u32);
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("secret"))
+    }
+}
+
+#[test]
+fn a_key_without_bytes_is_refused() {
+    let file = options().in_memory().unwrap();
+    let map = EntryMap::<Serde<Secret>, u64>::open(&file, "map").unwrap();
+    for number in 0..2 {
+        let refused = map.insert(&mut file.writer(), &Serde(Secret(number)), &7);
+        assert!(matches!(refused, Err(MapError::Key(_))), "{refused:?}");
+    }
+    assert!(map.is_empty().unwrap());
+}
