@@ -1,0 +1,92 @@
+//! Entries move out of a segment, which is then given back.
+
+use std::sync::atomic::Ordering;
+
+use super::Moved;
+use crate::{
+    class::GRAIN, engine::Engine, error::Result, id::BlockId, region::Region, store::Store,
+    word::ENTRY,
+};
+
+impl Engine<'_> {
+    /// Moves entries of a segment that slots name to the newest one, from `at` on, until `enough`
+    /// says so; gives the segment back when nothing is left in it.
+    pub(crate) fn evacuate(
+        &mut self,
+        store: &Store,
+        (number, at): (u32, u64),
+        enough: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Moved> {
+        self.touch()?;
+        let region = self.state.region(number).copied();
+        let segment = self.segments(store).by_number.get(&number).copied();
+        let (Some(region), Some(segment)) = (region, segment) else {
+            return Ok(Moved { next: None, bytes: 0 });
+        };
+        if self.segments(store).active == Some(number) {
+            self.segments(store).active = None;
+        }
+        let mut at = at.max(region.base());
+        let mut bytes = 0;
+        while at < segment.end {
+            let Some(header) = self.entry_header(&region, at) else {
+                let found = self.shared.raw.load(at, Ordering::Relaxed);
+                return Err(self.corrupt(("entry", at), region.range.end() - at, found));
+            };
+            let stride = header.stride();
+            if self.move_entry(store, (number, &region), at)? {
+                bytes += stride;
+            }
+            at += stride;
+            if enough(bytes) && at < segment.end {
+                return Ok(Moved { next: Some(at), bytes });
+            }
+        }
+        let segments = self.segments(store);
+        segments.by_number.remove(&number);
+        segments.bytes = segments.bytes.saturating_sub(region.range.len);
+        self.give_back(number)?;
+        Ok(Moved { next: None, bytes })
+    }
+
+    /// Moves the entry at `at` if it counts; true when it does.
+    fn move_entry(
+        &mut self,
+        store: &Store,
+        (number, region): (u32, &Region),
+        at: u64,
+    ) -> Result<bool> {
+        let header = self.shared.entry_header(at);
+        if !self.is_published(store, at) {
+            return Ok(false);
+        }
+        let id = BlockId::from_bits(header.id.get());
+        if header.is_tombstone() {
+            if !self.is_tombstone_needed(store, (number, header.sequence.get())) {
+                return Ok(false);
+            }
+            // It keeps its sequence: entries that it hides are older than it.
+            self.append_tombstone(store, (id, Some(header.sequence.get())))?;
+            return Ok(true);
+        }
+        let Some(slot) = store.parts.pair(id.index()) else { return Ok(false) };
+        let Some(payload) = self.shared.payload_of(&header, at) else { return Ok(false) };
+        if header.sum(region.incarnation, &payload) != header.checksum.get() {
+            let found = u64::from(header.checksum.get());
+            return Err(self.corrupt(("checksum of an entry", at + 20), 0, found));
+        }
+        let to = self.append(store, id, &payload)?;
+        self.publish(slot, ENTRY, to / GRAIN);
+        if let Some(segment) = self.segment_mut(number, store.number) {
+            segment.live = segment.live.saturating_sub(header.stride());
+        }
+        Ok(true)
+    }
+
+    /// Whether another segment may hold an entry that is older than a tombstone.
+    fn is_tombstone_needed(&mut self, store: &Store, (number, sequence): (u32, u64)) -> bool {
+        let others: Vec<u32> = self.segments(store).by_number.keys().copied().collect();
+        let mut others = others.into_iter().filter(|other| *other != number);
+        others.any(|other| self.state.region(other).is_some_and(|region| region.first < sequence))
+    }
+}
