@@ -167,12 +167,14 @@ struct Plan {
     tables: Vec<Region>,
     /// Regions of blocks, in the order of the file.
     blocks: Vec<Range<u64>>,
+    /// The bitmaps of slabs, which later epochs change while blocks are copied, with their places.
+    bitmaps: Vec<(u64, Vec<u8>)>,
 }
 
 impl Plan {
     /// Copies the control words of the committed generation.
     fn write(engine: &Engine<'_>, target: &NewFile) -> Result<Self> {
-        let plan = Self::new(engine);
+        let plan = Self::new(engine)?;
         target.set_len(plan.len)?;
         for region in &plan.tables {
             copy_table(engine, region, target)?;
@@ -181,19 +183,20 @@ impl Plan {
         Ok(plan)
     }
 
-    fn new(engine: &Engine<'_>) -> Self {
+    fn new(engine: &Engine<'_>) -> Result<Self> {
         let regions = engine.state.by_start.values();
         let regions = regions.filter_map(|number| engine.state.region(*number)).copied();
         let (tables, blocks): (Vec<_>, Vec<_>) =
             regions.partition(|region| matches!(region.kind, Kind::Directory | Kind::Table));
         let total = tables.iter().chain(&blocks).map(|region| region.range.len).sum();
-        Self {
+        Ok(Self {
             generation: engine.shared.generation(),
             len: engine.state.end(),
             total,
             tables,
             blocks: blocks.iter().map(|region| region.range.start..region.range.end()).collect(),
-        }
+            bitmaps: committed_bitmaps(engine)?,
+        })
     }
 
     /// Writes the superblock; the rest of the first unit stays zero, as of a file that no boot of
@@ -235,8 +238,30 @@ impl Plan {
                 }
             }
         }
+        for (at, bitmap) in &self.bitmaps {
+            target.write_at(*at, bitmap)?;
+        }
         Ok(())
     }
+}
+
+/// The committed bitmap of each slab: an eighth of a byte per slot.
+fn committed_bitmaps(engine: &Engine<'_>) -> Result<Vec<(u64, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let stores: Vec<_> = engine.shared.stores().iter().flatten().cloned().collect();
+    for store in stores.iter().filter(|store| store.has_slabs()) {
+        for pair in (0..store.parts.end()).filter_map(|index| store.parts.pair(index)) {
+            let words = engine.shared.pair(pair);
+            let Some(which) = words.which(engine.shared.tag(), View::Committed) else { continue };
+            let word = words.0.get(which).copied().unwrap_or_default();
+            // One that names no slab is copied as it is: an open of the copy says so.
+            let Some((_, geometry)) = engine.shared.slab_at(word) else { continue };
+            let mut bitmap = vec![0; usize::try_from(geometry.bitmap_len())?];
+            engine.shared.raw.read_at(geometry.bitmap(which), &mut bitmap);
+            found.push((geometry.bitmap(which), bitmap));
+        }
+    }
+    Ok(found)
 }
 
 /// Copies a table with the words of the committed version alone.

@@ -16,12 +16,13 @@ use crate::{
     parts::{HIDDEN, PAIR, PARTS, first_of, part_len},
     region::{
         fitting,
-        lifecycle::{Keeper, published_entry, stored},
+        lifecycle::{Keeper, Owned, published_entry, stored},
     },
+    slabs::{Geometry, region_bytes},
     state::State,
     store::Store,
     units::Kind,
-    word::{TOMBSTONE, Word},
+    word::{SLAB, TOMBSTONE, Word},
 };
 
 /// A region of a copy has at most this part of all blocks, as where a file grows.
@@ -189,6 +190,9 @@ impl Copy<'_> {
         if store.is_log() {
             return self.copy_entry((store, twin), (index, slot), word);
         }
+        if store.has_slabs() {
+            return self.copy_slab((store, index), slot);
+        }
         let place = shared.place(word);
         let header = place.map(|(at, _)| shared.header(at).id.get());
         let id = BlockId::from_bits(header.unwrap_or(0));
@@ -201,6 +205,48 @@ impl Copy<'_> {
         let bytes = stored(&shared.raw, Keeper::writer(self.from.state), (found.at, len));
         let (class, at) = self.to.take_over(bytes)?;
         self.to.publish(slot, class, at / crate::class::GRAIN);
+        Ok(())
+    }
+
+    /// Copies a slab as it is; the bitmap that counts is the first one of the copy.
+    fn copy_slab(&mut self, (store, index): (&Store, u64), slot: u64) -> Result<()> {
+        let Some(seen) = self.from.shared.slab_of(store, index) else {
+            return Err(self.from.corrupt(("slab", slot), index, 0));
+        };
+        let (from, which) = (seen.geometry, seen.which);
+        let number = self.to.adopt(Wanted::of(Kind::Slab, region_bytes(&from)))?;
+        let Some(region) = self.to.state.region(number).copied() else {
+            return Err(self.to.corrupt(("slab", slot), index, u64::from(number)));
+        };
+        let to = Geometry { at: region.base(), ..from };
+        self.to.prepare(to.at, to.at + to.len())?;
+        let mut owned = Owned::taken(to.at, to.len());
+        let pieces = [
+            (from.at, from.bitmap(0), 0),
+            (from.bitmap(which), from.bitmap(which) + from.bitmap_len(), from.bitmap(0) - from.at),
+            (from.generations(), from.at + from.len(), from.generations() - from.at),
+        ];
+        for (start, end, offset) in pieces {
+            self.copy_bytes((start, end), (&mut owned, offset))?;
+        }
+        self.to.publish(slot, SLAB, to.at / crate::class::GRAIN);
+        Ok(())
+    }
+
+    fn copy_bytes(
+        &mut self,
+        (start, end): (u64, u64),
+        (owned, offset): (&mut Owned, u64),
+    ) -> Result<()> {
+        let mut piece = vec![0; 64 << 10];
+        let mut at = start;
+        while at < end {
+            let len = usize::try_from(end - at)?.min(piece.len());
+            let Some(bytes) = piece.get_mut(..len) else { break };
+            self.from.shared.raw.read_at(at, bytes);
+            owned.fill(&self.to.shared.raw, offset + at - start, bytes);
+            at += len as u64;
+        }
         Ok(())
     }
 

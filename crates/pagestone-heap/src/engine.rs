@@ -10,6 +10,7 @@ mod evacuate; // blocks move, regions are given back
 pub(crate) mod index; // indices of ids
 pub(crate) mod open; // which state is kept
 mod rebuild; // volatile state from the file
+mod slab; // slabs: slots taken and emptied
 mod zero; // zeros over freed space
 
 use std::{sync::atomic::Ordering, time::Instant};
@@ -30,7 +31,7 @@ use crate::{
     shared::Shared,
     space::Run,
     state::State,
-    word::{ENTRY, OVERSIZE, Pair, TOMBSTONE, View, Word},
+    word::{ENTRY, Pair, TOMBSTONE, View, Word},
 };
 
 /// The file and the one writer's state, for the length of an operation.
@@ -96,7 +97,7 @@ impl Engine<'_> {
             return Ok(());
         }
         let at = word.body() * GRAIN;
-        if word.class() == OVERSIZE {
+        if word.is_alone() {
             return match self.state.holding(at) {
                 Some((number, _)) => self.give_back(number),
                 None => Ok(()),
@@ -134,6 +135,7 @@ impl Engine<'_> {
             match *waste {
                 Waste::Run(run) => self.free_run(run),
                 Waste::Range(range) => self.free_range(range),
+                Waste::Slots { batch, .. } => self.state.slabs.free(batch),
             }
         }
         !freed.is_empty()

@@ -25,6 +25,7 @@ use crate::{
     ranges::Range,
     region::Region,
     shared::Shared,
+    slab::Slabs,
     stats::Stats,
     store::{Keeps, SYSTEM, Store},
     units::Kind,
@@ -260,8 +261,8 @@ impl RegionFile {
 
     pub(crate) fn known_heap(&self, name: &str) -> Result<Option<Heap>> {
         let Some(store) = self.known_store(name) else { return Ok(None) };
-        if store.is_log() {
-            let what = format!("store {name:?} is a log, no heap");
+        if !matches!(store.keeps, Keeps::Blocks | Keeps::SummedBlocks) {
+            let what = format!("store {name:?} is no heap");
             return Err(Error::refused(ErrorKind::InvalidArgument, self.path(), what));
         }
         Ok(Some(Heap::new(self, store)))
@@ -294,6 +295,24 @@ impl RegionFile {
         }
     }
 
+    /// Returns the slabs of this name, which are made where there are none.
+    ///
+    /// Making them takes the writer: a thread that holds it uses [`Writer::slabs`].
+    ///
+    /// # Errors
+    ///
+    /// As [`heap`](Self::heap); `InvalidArgument` for a store of another kind.
+    pub fn slabs(&self, name: &str) -> Result<Slabs> {
+        match Slabs::known(self, name)? {
+            Some(slabs) => Ok(slabs),
+            None if !self.shared.raw.is_writable() => {
+                let what = format!("no store {name:?}");
+                Err(Error::refused(ErrorKind::NotFound, self.path(), what))
+            }
+            None => self.writer().slabs(name),
+        }
+    }
+
     /// The names of all stores, in order.
     #[must_use]
     pub fn stores(&self) -> Vec<String> {
@@ -304,13 +323,19 @@ impl RegionFile {
     /// The names of the stores that are heaps, in order.
     #[must_use]
     pub fn heaps(&self) -> Vec<String> {
-        self.stores_that(|keeps| keeps != Keeps::Entries)
+        self.stores_that(|keeps| matches!(keeps, Keeps::Blocks | Keeps::SummedBlocks))
     }
 
     /// The names of the stores that are logs, in order.
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.stores_that(|keeps| keeps == Keeps::Entries)
+    }
+
+    /// The names of the stores that have slabs, in order.
+    #[must_use]
+    pub fn slab_stores(&self) -> Vec<String> {
+        self.stores_that(|keeps| keeps == Keeps::Slabs)
     }
 
     fn stores_that(&self, wanted: impl Fn(Keeps) -> bool) -> Vec<String> {

@@ -118,6 +118,24 @@ pub(crate) struct EntryHeader {
     pub(crate) spare: U64,    // written as zero
 }
 
+/// See docs/format.md, "Slab header".
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct SlabHeader {
+    pub(crate) id: U64,
+    pub(crate) object_len: U32,
+    pub(crate) slots: U32,
+    pub(crate) flags: U32,         // 1: a generation per slot
+    pub(crate) mark: U32,          // the caller's
+    pub(crate) reserved: [u8; 36], // written as zero, rejected otherwise
+    pub(crate) checksum: U32,      // CRC-32 of the 60 bytes before it
+}
+
+/// Bytes of a slab header.
+pub(crate) const SLAB_HEADER: u64 = 64;
+
+const _: () = assert!(size_of::<SlabHeader>() == 64 && offset_of!(SlabHeader, checksum) == 60);
+
 /// Bytes of an entry header, before the payload.
 pub(crate) const ENTRY_HEADER: u64 = 32;
 /// `EntryHeader::len` of a tombstone, which has no payload.
@@ -199,6 +217,13 @@ impl Superblock {
 }
 
 impl RegionHeader {
+    /// The checksum that the other bytes ask for.
+    pub(crate) fn sum(&self) -> u32 {
+        crc32fast::hash(self.as_bytes().get(..60).unwrap_or_default())
+    }
+}
+
+impl SlabHeader {
     /// The checksum that the other bytes ask for.
     pub(crate) fn sum(&self) -> u32 {
         crc32fast::hash(self.as_bytes().get(..60).unwrap_or_default())

@@ -9,6 +9,7 @@ mod shrink; // blocks moved together, space given back
 mod compact; // a dense copy of a file
 mod relocation; // who is told of blocks that move
 mod log; // entries by id, appended to segments: what a buffer stands on
+mod slab; // objects of one length in slots: what a slab store stands on
 mod pin; // who may still look
 mod follow; // a reader beside a writer of another process
 mod stats; // counts
@@ -25,6 +26,7 @@ mod names; // names of stores and roots
 mod space; // free space inside regions
 mod ranges; // free space between regions
 mod segments; // what the writer knows of a log's segments
+mod slabs; // what the writer knows of slabs
 mod retired; // space that waits
 mod evacuation; // what a shrink knows between its steps
 mod snapshot; // the record of free space that a close leaves
@@ -51,6 +53,7 @@ pub use crate::{
     pin::Pin,
     relocation::Relocation,
     shrink::{Shrink, ShrinkProgress, ShrinkState},
+    slab::{SlabFacts, SlabShape, Slabs, SlotId},
     stats::Stats,
     verify::{Problem, Progress, Report, Verify},
     writer::Writer,

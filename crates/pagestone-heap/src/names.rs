@@ -12,7 +12,8 @@ use crate::{id::BlockId, layout::NameHeader, store::Keeps};
 const KIND_STORE: u8 = 1;
 const KIND_ROOT: u8 = 2;
 /// The flags of a store, which say what it keeps.
-const FLAGS: [(u8, Keeps); 3] = [(0, Keeps::Blocks), (1, Keeps::SummedBlocks), (2, Keeps::Entries)];
+const FLAGS: [(u8, Keeps); 4] =
+    [(0, Keeps::Blocks), (1, Keeps::SummedBlocks), (2, Keeps::Entries), (3, Keeps::Slabs)];
 
 /// Longest name, in bytes.
 pub(crate) const NAME_LEN_MAX: usize = 4096;
@@ -107,6 +108,7 @@ mod tests {
             ("posts", store(Keeps::Blocks)),
             ("sums", store(Keeps::SummedBlocks)),
             ("notes", store(Keeps::Entries)),
+            ("tags", store(Keeps::Slabs)),
             ("", Named::Root(u64::MAX)),
             ("ä", Named::Root(0)),
         ] {

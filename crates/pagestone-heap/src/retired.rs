@@ -13,6 +13,11 @@ use crate::{ranges::Range, space::Run};
 pub(crate) enum Waste {
     Run(Run),
     Range(Range),
+    /// Slots of a slab, by the number of their batch, with all their bytes.
+    Slots {
+        batch: u64,
+        bytes: u64,
+    },
 }
 
 impl Waste {
@@ -20,6 +25,7 @@ impl Waste {
         match self {
             Self::Run(run) => u64::from(run.grains) * crate::class::GRAIN,
             Self::Range(range) => range.len,
+            Self::Slots { bytes, .. } => bytes,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     store::Store,
     sync::{AtomicU64, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
     units::Units,
-    word::{ENTRY, OVERSIZE, Pair, TOMBSTONE, View, Word, tag_of},
+    word::{ENTRY, OVERSIZE, Pair, SLAB, TOMBSTONE, View, Word, tag_of},
 };
 
 /// The bits of a block header's second word that are the length.
@@ -253,6 +253,16 @@ impl Shared {
         }
         let room = room_of(class);
         (!word.is_empty() && at + room <= limit.of_heap()).then_some((at, room))
+    }
+
+    /// Where the slab of a word starts and how many bytes it has; `None` for a place that no slab
+    /// can have.
+    #[inline]
+    pub(crate) fn slab_place(&self, word: Word) -> Option<(u64, u64)> {
+        let at = word.body() * GRAIN;
+        let end = self.units.get(at)?.of_slab();
+        let right = word.class() == SLAB && at % UNIT == REGION_HEADER && at < end;
+        right.then(|| (at, end - at))
     }
 
     /// The header of a block at a place that [`Self::place`] allowed.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::{
     evacuation::Evacuation, ranges::Ranges, region::Region, relocation::Hook, retired::Retired,
-    segments::Segments, snapshot::Lazy, space::Space, store::Indices,
+    segments::Segments, slabs::Slabs, snapshot::Lazy, space::Space, store::Indices,
 };
 
 /// The volatile state under the file's lock.
@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) indices: Vec<Indices>,
     /// Segments and sequences of the logs, by store.
     pub(crate) logs: BTreeMap<u32, Segments>,
+    /// Slabs that were looked at.
+    pub(crate) slabs: Slabs,
     pub(crate) space: Space,
     pub(crate) ranges: Ranges,
     pub(crate) retired: Retired,

@@ -13,6 +13,8 @@ pub(crate) enum Keeps {
     SummedBlocks,
     /// Entries of a log.
     Entries,
+    /// Slabs of objects.
+    Slabs,
 }
 
 /// The slot table of a store, shared by all views of it.
@@ -44,6 +46,11 @@ impl Store {
     /// Whether its slots name entries of segments.
     pub(crate) fn is_log(&self) -> bool {
         self.keeps == Keeps::Entries
+    }
+
+    /// Whether its slots name slabs.
+    pub(crate) fn has_slabs(&self) -> bool {
+        self.keeps == Keeps::Slabs
     }
 
     /// Says that the making of the store was undone.

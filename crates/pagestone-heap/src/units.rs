@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     Heap,
     Oversize,
     Segment,
+    Slab,
 }
 
 impl Kind {
@@ -22,6 +23,7 @@ impl Kind {
             Self::Heap => 3,
             Self::Oversize => 4,
             Self::Segment => 5,
+            Self::Slab => 6,
         }
     }
 
@@ -32,6 +34,7 @@ impl Kind {
             3 => Some(Self::Heap),
             4 => Some(Self::Oversize),
             5 => Some(Self::Segment),
+            6 => Some(Self::Slab),
             _ => None,
         }
     }
@@ -43,12 +46,14 @@ impl Kind {
             Self::Heap => "blocks",
             Self::Oversize => "one block",
             Self::Segment => "entries",
+            Self::Slab => "slab",
         }
     }
 }
 
-/// Where the blocks of a unit may end, in one word: the end of its region of blocks or entries; the end of its
-/// region and 1, where that holds one block and starts here; else 0.
+/// Where the blocks of a unit may end, in one word: the end of its region of blocks or entries; the
+/// end of its region and 1, where that holds one block and starts here; the same and 3 for a slab;
+/// else 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limit(u64);
 
@@ -63,7 +68,13 @@ impl Limit {
     /// The first byte behind the region of one block that starts here; 0 where there is none.
     #[inline]
     pub(crate) fn of_one_block(self) -> u64 {
-        if self.0 & 1 == 1 { self.0 - 1 } else { 0 }
+        if self.0 & 3 == 1 { self.0 - 1 } else { 0 }
+    }
+
+    /// The first byte behind the slab that starts here; 0 where there is none.
+    #[inline]
+    pub(crate) fn of_slab(self) -> u64 {
+        if self.0 & 3 == 3 { self.0 - 3 } else { 0 }
     }
 }
 
@@ -90,6 +101,7 @@ impl Units {
             let word = match kind {
                 Some(Kind::Heap | Kind::Segment) => end,
                 Some(Kind::Oversize) if unit == start / UNIT => end + 1,
+                Some(Kind::Slab) if unit == start / UNIT => end + 3,
                 _ => 0,
             };
             if let Some(entry) = usize::try_from(unit).ok().and_then(|unit| self.0.get(unit)) {

@@ -226,6 +226,9 @@ impl Check<'_, '_> {
         if store.is_log() {
             return self.entry((index, at), newest);
         }
+        if store.has_slabs() {
+            return self.slab(store, (index, at), newest);
+        }
         if committed != newest {
             self.occupy((index, at), committed, View::Committed);
         }
@@ -261,6 +264,43 @@ impl Check<'_, '_> {
             let found = header.checksum.get();
             let id = BlockId::from_bits(id);
             self.report.add(start + 20, format!("checksum of entry {id}: {found:#x} is wrong"));
+        }
+    }
+
+    /// Compares a slab with its slot, its header and its bits.
+    fn slab(&mut self, store: &Store, (index, at): (u64, u64), word: Word) {
+        if word.is_empty() || word.class() == TOMBSTONE {
+            return;
+        }
+        let shared = self.engine.shared;
+        let Some((id, geometry)) = shared.slab_at(word).filter(|(id, _)| id.index() == index)
+        else {
+            return self.report.add(at, format!("slot {index} names no slab: {:#x}", word.0));
+        };
+        if !self.named.insert(geometry.at) {
+            self.report.add(at, format!("slot {index} names space of another slab"));
+        }
+        self.report.blocks += 1;
+        let header = shared.slab_header(geometry.at);
+        if header.sum() != header.checksum.get() || header.reserved != [0; 36] {
+            let found = header.checksum.get();
+            let what = format!("checksum of slab {id}: {found:#x} is wrong");
+            self.report.add(geometry.at + 60, what);
+        }
+        let pair = shared.pair(at);
+        let which = pair.0.iter().position(|other| *other == word).unwrap_or(0);
+        let slots = u32::try_from(geometry.slots).unwrap_or(0);
+        let tail = u32::try_from(geometry.bitmap_len() * 8).unwrap_or(0);
+        for slot in 0..tail {
+            if !shared.slot_bit((&geometry, which), slot) {
+                continue;
+            }
+            let unborn = slot < slots && shared.slot_generation(&geometry, slot) == 0;
+            if slots <= slot || unborn {
+                let what = format!("slab {id} of store {} has no slot {slot}", store.number);
+                self.report.add(geometry.bitmap(which) + u64::from(slot / 8), what);
+            }
+            self.report.payload += geometry.object_len;
         }
     }
 
@@ -343,8 +383,10 @@ impl Check<'_, '_> {
             }
         }
         for region in state.regions.iter().flatten() {
-            if region.kind == Kind::Oversize && !self.named.contains(&region.base()) {
-                let what = format!("{} bytes for one block that no slot names", region.range.len);
+            if matches!(region.kind, Kind::Oversize | Kind::Slab)
+                && !self.named.contains(&region.base())
+            {
+                let what = format!("{} bytes with one owner, whom no slot names", region.range.len);
                 self.report.add(region.range.start, what);
             }
             let counts = region.kind == Kind::Heap && region.loaded && state.touched;

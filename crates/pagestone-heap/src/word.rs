@@ -17,6 +17,8 @@ pub(crate) const OVERSIZE: u8 = 255;
 
 /// The class of an entry in a segment.
 pub(crate) const ENTRY: u8 = 253;
+/// The class of a slab, which has a region of its own.
+pub(crate) const SLAB: u8 = 252;
 
 const BODY_BITS: u32 = 40;
 /// The bit of an end word that says that nothing is appended any more.
@@ -70,6 +72,12 @@ impl Word {
         {
             (self.0 >> BODY_BITS) as u8
         }
+    }
+
+    /// Whether it names what has a region of its own.
+    #[inline]
+    pub(crate) const fn is_alone(self) -> bool {
+        matches!(self.class(), OVERSIZE | SLAB)
     }
 
     #[inline]

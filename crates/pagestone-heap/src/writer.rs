@@ -10,6 +10,7 @@ use crate::{
     names::Named,
     options::CommitPolicy,
     shared::Shared,
+    slab::Slabs,
     state::State,
     stats::Stats,
     store::Keeps,
@@ -82,6 +83,19 @@ impl<'f> Writer<'f> {
         }
         let store = self.engine().make_store(name, Keeps::Entries)?;
         Ok(Log::new(self.file, store))
+    }
+
+    /// Returns the slabs of this name, which are made where there are none.
+    ///
+    /// # Errors
+    ///
+    /// As `heap`; `InvalidArgument` for a store of another kind.
+    pub fn slabs(&mut self, name: &str) -> Result<Slabs> {
+        if let Some(slabs) = Slabs::known(self.file, name)? {
+            return Ok(slabs);
+        }
+        let store = self.engine().make_store(name, Keeps::Slabs)?;
+        Ok(Slabs::new(self.file, store))
     }
 
     /// Puts an id under a name, in place of the one that was there.

@@ -60,6 +60,7 @@ impl Engine<'_> {
         self.state.generation = next;
         self.state.committed_len = len;
         self.shared.set_generation(next);
+        self.retire_slots();
         let stamp = self.shared.pins.stamp();
         self.state.retired.committed(stamp, next);
         self.state.changed = false;

@@ -296,7 +296,7 @@ impl Engine<'_> {
             && match region.kind {
                 Kind::Heap => self.begin_last(Place { number, start }, &region),
                 Kind::Oversize => self.begin_long(number, owners)?,
-                Kind::Table | Kind::Directory | Kind::Segment => false,
+                Kind::Table | Kind::Directory | Kind::Segment | Kind::Slab => false,
             };
         if begun {
             self.state.evacuation.settled = Some(start);

@@ -81,10 +81,12 @@ impl Engine<'_> {
                 let named = self.rebuild_blocks()?;
                 self.offer_space();
                 self.give_orphans_back(&named)?;
+                self.load_slabs(false)?;
                 self.zero_free_space();
             }
             Found::Discarded { adopted } => {
                 self.rebuild_discarded(adopted)?;
+                self.load_slabs(true)?;
                 self.zero_free_space();
             }
         }
@@ -411,7 +413,7 @@ impl Engine<'_> {
                 && newest != Some(range)
                 && range.end() <= self.shared.raw.len()
             {
-                if matches!(kind, Kind::Oversize | Kind::Segment) {
+                if matches!(kind, Kind::Oversize | Kind::Segment | Kind::Slab) {
                     // A discard brings its block back to readers before it brings the region.
                     self.shared.units.set(range.start, range.end(), Some(kind));
                 }
@@ -472,10 +474,11 @@ impl Engine<'_> {
         word: Word,
         named: &mut BTreeSet<u64>,
     ) -> Result<()> {
-        let Some((start, _)) = self.shared.place(word) else {
+        let place = self.shared.place(word).or_else(|| self.shared.slab_place(word));
+        let Some((start, _)) = place else {
             return Err(self.corrupt(("place in a slot", at), index, word.0));
         };
-        let unused = if word.class() == OVERSIZE {
+        let unused = if word.is_alone() {
             named.insert(start - REGION_HEADER)
         } else {
             self.state.space.mark_used(Run::of(start, word.class()))
@@ -494,8 +497,9 @@ impl Engine<'_> {
         word: Word,
         named: &BTreeSet<u64>,
     ) -> Result<()> {
-        if word.is_empty() || word.class() == TOMBSTONE || word.class() == OVERSIZE {
+        if word.is_empty() || word.class() == TOMBSTONE || word.is_alone() {
             let start = (word.body() * GRAIN).saturating_sub(REGION_HEADER);
+            // A slab stays where it is while its words change.
             if word.class() == OVERSIZE && named.contains(&start) {
                 return Err(self.corrupt(("block that overlaps another", at), index, word.0));
             }
@@ -516,7 +520,7 @@ impl Engine<'_> {
         let orphans: Vec<u32> = (0_u32..)
             .zip(&self.state.regions)
             .filter_map(|(number, region)| Some((number, region.as_ref()?)))
-            .filter(|(_, region)| region.kind == Kind::Oversize)
+            .filter(|(_, region)| matches!(region.kind, Kind::Oversize | Kind::Slab))
             .filter(|(_, region)| !named.contains(&region.range.start))
             .map(|(number, _)| number)
             .collect();
@@ -552,7 +556,7 @@ impl Engine<'_> {
             .iter()
             .filter_map(|(_, waste)| match waste {
                 Waste::Range(range) => Some(*range),
-                Waste::Run(_) => None,
+                Waste::Run(_) | Waste::Slots { .. } => None,
             })
             .collect();
         self.rebuild_ranges(&kept);
@@ -579,6 +583,7 @@ impl Engine<'_> {
             region.free = 0;
         }
         self.state.empties.clear();
+        self.withhold_slots();
     }
 
     /// Takes what waits for pins and holds out of what a rebuild found free.
@@ -590,6 +595,8 @@ impl Engine<'_> {
                 Waste::Run(run) => {
                     self.state.holding(run.at()).is_some() && self.state.space.mark_used(run)
                 }
+                // All vacant slots wait anew when their slab is read again.
+                Waste::Slots { .. } => false,
             };
             match epoch {
                 _ if !waits => {}
