@@ -80,8 +80,8 @@ impl Geometry {
         let generations = flags & 1 == 1;
         let geometry = Self { at, object_len: object_len.into(), slots: slots.into(), generations };
         // Both are of 32 bits, so nothing overflows.
-        let right = object_len != 0 && slots != 0 && slots <= SLOTS_MAX && geometry.len() <= room;
-        right.then_some(geometry)
+        let right = object_len != 0 && slots != 0 && slots <= SLOTS_MAX && flags <= 1;
+        (right && geometry.len() <= room).then_some(geometry)
     }
 }
 

@@ -11,7 +11,7 @@ use zerocopy::FromZeros;
 mod private;
 
 use private::{
-    BlockHeader, EntryHeader, NameHeader, RegionHeader, SnapshotHeader, SnapshotRegion,
+    BlockHeader, EntryHeader, NameHeader, RegionHeader, SlabHeader, SnapshotHeader, SnapshotRegion,
     SnapshotStore, Superblock, owner,
 };
 
@@ -79,6 +79,11 @@ fn block_header() {
 #[test]
 fn entry_header() {
     check("Entry header", &fields!(EntryHeader: id sequence len checksum spare));
+}
+
+#[test]
+fn slab_header() {
+    check("Slab header", &fields!(SlabHeader: id object_len slots flags mark reserved checksum));
 }
 
 #[test]
