@@ -182,8 +182,8 @@ impl Copy<'_> {
 
     fn copy_slot(&mut self, (store, twin): (&Store, &Store), index: u64, word: Word) -> Result<()> {
         let slot = twin.parts.quick(index);
-        if word.class() == TOMBSTONE {
-            self.to.publish(slot, TOMBSTONE, word.body());
+        if word.class() == TOMBSTONE || store.has_counts() {
+            self.to.publish(slot, word.class(), word.body());
             return Ok(());
         }
         let shared = self.from.shared;

@@ -11,6 +11,7 @@ pub(crate) mod index; // indices of ids
 pub(crate) mod open; // which state is kept
 mod rebuild; // volatile state from the file
 mod slab; // slabs: slots taken and emptied
+mod count; // numbers in slots
 mod zero; // zeros over freed space
 
 use std::{sync::atomic::Ordering, time::Instant};
@@ -31,7 +32,7 @@ use crate::{
     shared::Shared,
     space::Run,
     state::State,
-    word::{ENTRY, Pair, TOMBSTONE, View, Word},
+    word::{COUNT, ENTRY, Pair, TOMBSTONE, View, Word},
 };
 
 /// The file and the one writer's state, for the length of an operation.
@@ -93,7 +94,7 @@ impl Engine<'_> {
     /// Puts the space of a word aside that counts no more.
     pub(crate) fn retire_word(&mut self, word: Word) -> Result<()> {
         // An entry goes with its segment.
-        if word.is_empty() || matches!(word.class(), TOMBSTONE | ENTRY) {
+        if word.is_empty() || matches!(word.class(), TOMBSTONE | ENTRY | COUNT) {
             return Ok(());
         }
         let at = word.body() * GRAIN;

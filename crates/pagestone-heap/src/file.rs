@@ -11,6 +11,7 @@ use pagestone_storage::{
 };
 
 use crate::{
+    counts::Counts,
     engine::{Bytes, Engine, Written, open as opening},
     error::{Error, ErrorKind, Result},
     follow::Follower,
@@ -310,6 +311,24 @@ impl RegionFile {
                 Err(Error::refused(ErrorKind::NotFound, self.path(), what))
             }
             None => self.writer().slabs(name),
+        }
+    }
+
+    /// Returns the numbers of this name, which are made where there are none.
+    ///
+    /// Making them takes the writer: a thread that holds it uses [`Writer::counts`].
+    ///
+    /// # Errors
+    ///
+    /// As [`heap`](Self::heap); `InvalidArgument` for a store of another kind.
+    pub fn counts(&self, name: &str) -> Result<Counts> {
+        match Counts::known(self, name)? {
+            Some(counts) => Ok(counts),
+            None if !self.shared.raw.is_writable() => {
+                let what = format!("no store {name:?}");
+                Err(Error::refused(ErrorKind::NotFound, self.path(), what))
+            }
+            None => self.writer().counts(name),
         }
     }
 

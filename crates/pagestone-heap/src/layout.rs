@@ -126,8 +126,9 @@ pub(crate) struct SlabHeader {
     pub(crate) object_len: U32,
     pub(crate) slots: U32,
     pub(crate) flags: U32,         // 1: a generation per slot
-    pub(crate) mark: U32,          // the caller's
-    pub(crate) reserved: [u8; 36], // written as zero, rejected otherwise
+    pub(crate) spare: U32,         // written as zero, rejected otherwise
+    pub(crate) mark: U64,          // the caller's
+    pub(crate) reserved: [u8; 28], // written as zero, rejected otherwise
     pub(crate) checksum: U32,      // CRC-32 of the 60 bytes before it
 }
 

@@ -9,6 +9,7 @@ mod shrink; // blocks moved together, space given back
 mod compact; // a dense copy of a file
 mod relocation; // who is told of blocks that move
 mod log; // entries by id, appended to segments: what a buffer stands on
+mod counts; // numbers by index
 mod slab; // objects of one length in slots: what a slab store stands on
 mod pin; // who may still look
 mod follow; // a reader beside a writer of another process
@@ -41,6 +42,7 @@ mod error;
 
 pub use crate::{
     backup::{BackedUp, Backup, Copied},
+    counts::Counts,
     error::{Error, ErrorKind, Result},
     file::{HeapOptions, RegionFile},
     heap::{

@@ -12,8 +12,13 @@ use crate::{id::BlockId, layout::NameHeader, store::Keeps};
 const KIND_STORE: u8 = 1;
 const KIND_ROOT: u8 = 2;
 /// The flags of a store, which say what it keeps.
-const FLAGS: [(u8, Keeps); 4] =
-    [(0, Keeps::Blocks), (1, Keeps::SummedBlocks), (2, Keeps::Entries), (3, Keeps::Slabs)];
+const FLAGS: [(u8, Keeps); 5] = [
+    (0, Keeps::Blocks),
+    (1, Keeps::SummedBlocks),
+    (2, Keeps::Entries),
+    (3, Keeps::Slabs),
+    (4, Keeps::Counts),
+];
 
 /// Longest name, in bytes.
 pub(crate) const NAME_LEN_MAX: usize = 4096;
@@ -109,6 +114,7 @@ mod tests {
             ("sums", store(Keeps::SummedBlocks)),
             ("notes", store(Keeps::Entries)),
             ("tags", store(Keeps::Slabs)),
+            ("uses", store(Keeps::Counts)),
             ("", Named::Root(u64::MAX)),
             ("ä", Named::Root(0)),
         ] {

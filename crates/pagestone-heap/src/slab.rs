@@ -48,7 +48,7 @@ pub struct SlabShape {
     /// that was removed is refused. Without, it may name the next object in its slot.
     pub generations: bool,
     /// Bits of the caller, for telling slabs apart.
-    pub mark: u32,
+    pub mark: u64,
 }
 
 /// Names a slot of a slab, and which of its objects is meant, for as long as that is there.

@@ -7,7 +7,7 @@ use crate::{
     region::Region,
     store::Store,
     units::Kind,
-    word::{ENTRY, TOMBSTONE, Word},
+    word::{COUNT, ENTRY, TOMBSTONE, Word},
 };
 
 /// What [`RegionFile::stats`](crate::RegionFile::stats) counts. Lengths are bytes.
@@ -112,7 +112,8 @@ impl Engine<'_> {
     /// Bytes of block regions that no slot names.
     fn count_free(&self) -> u64 {
         let words = self.tables().flat_map(|table| self.live_words(table));
-        let shared = words.filter(|word| !(word.is_alone() || word.class() == ENTRY));
+        let shared =
+            words.filter(|word| !word.is_alone() && !matches!(word.class(), ENTRY | COUNT));
         let places = shared.filter_map(|word| self.shared.place(word));
         let used: u64 = places.map(|(_, room)| room).sum();
         let regions = self.state.regions.iter().flatten();

@@ -15,6 +15,8 @@ pub(crate) enum Keeps {
     Entries,
     /// Slabs of objects.
     Slabs,
+    /// Numbers.
+    Counts,
 }
 
 /// The slot table of a store, shared by all views of it.
@@ -51,6 +53,11 @@ impl Store {
     /// Whether its slots name slabs.
     pub(crate) fn has_slabs(&self) -> bool {
         self.keeps == Keeps::Slabs
+    }
+
+    /// Whether its slots are numbers.
+    pub(crate) fn has_counts(&self) -> bool {
+        self.keeps == Keeps::Counts
     }
 
     /// Says that the making of the store was undone.

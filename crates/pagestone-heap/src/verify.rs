@@ -17,7 +17,7 @@ use crate::{
     space::{Run, Space},
     store::{SYSTEM, Store},
     units::Kind,
-    word::{OVERSIZE, SWEEP_EVERY, TOMBSTONE, View, Word},
+    word::{COUNT, OVERSIZE, SWEEP_EVERY, TOMBSTONE, View, Word},
 };
 
 /// How far a verification is, in slots.
@@ -226,6 +226,13 @@ impl Check<'_, '_> {
         if store.is_log() {
             return self.entry((index, at), newest);
         }
+        if store.has_counts() {
+            let right = newest.is_empty() || newest.class() == COUNT;
+            if !right {
+                self.report.add(at, format!("slot {index} has no number: {:#x}", newest.0));
+            }
+            return;
+        }
         if store.has_slabs() {
             return self.slab(store, (index, at), newest);
         }
@@ -282,7 +289,10 @@ impl Check<'_, '_> {
         }
         self.report.blocks += 1;
         let header = shared.slab_header(geometry.at);
-        if header.sum() != header.checksum.get() || header.reserved != [0; 36] {
+        if header.sum() != header.checksum.get()
+            || header.reserved != [0; 28]
+            || header.spare.get() != 0
+        {
             let found = header.checksum.get();
             let what = format!("checksum of slab {id}: {found:#x} is wrong");
             self.report.add(geometry.at + 60, what);

@@ -17,6 +17,8 @@ pub(crate) const OVERSIZE: u8 = 255;
 
 /// The class of an entry in a segment.
 pub(crate) const ENTRY: u8 = 253;
+/// The class of a number in a table of counts.
+pub(crate) const COUNT: u8 = 251;
 /// The class of a slab, which has a region of its own.
 pub(crate) const SLAB: u8 = 252;
 

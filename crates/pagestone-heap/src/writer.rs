@@ -1,6 +1,7 @@
 //! The one writer of a file, as a guard.
 
 use crate::{
+    counts::Counts,
     engine::Engine,
     error::{Error, ErrorKind, Result},
     file::{HeapOptions, RegionFile},
@@ -96,6 +97,19 @@ impl<'f> Writer<'f> {
         }
         let store = self.engine().make_store(name, Keeps::Slabs)?;
         Ok(Slabs::new(self.file, store))
+    }
+
+    /// Returns the numbers of this name, which are made where there are none.
+    ///
+    /// # Errors
+    ///
+    /// As `heap`; `InvalidArgument` for a store of another kind.
+    pub fn counts(&mut self, name: &str) -> Result<Counts> {
+        if let Some(counts) = Counts::known(self.file, name)? {
+            return Ok(counts);
+        }
+        let store = self.engine().make_store(name, Keeps::Counts)?;
+        Ok(Counts::new(self.file, store))
     }
 
     /// Puts an id under a name, in place of the one that was there.

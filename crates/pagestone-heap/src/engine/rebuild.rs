@@ -451,13 +451,15 @@ impl Engine<'_> {
                     }
                 } else {
                     indices.live += 1;
-                    if !store.is_log() {
+                    if store.has_counts() {
+                        // A number takes no space but its slot.
+                    } else if !store.is_log() {
                         self.mark_newest((index, at), newest, named)?;
                     } else if !self.cover_entry(store, newest) {
                         return Err(self.corrupt(("place of an entry", at), index, newest.0));
                     }
                 }
-                if committed != newest && !store.is_log() {
+                if committed != newest && !store.is_log() && !store.has_counts() {
                     self.mark_committed((index, at), committed, named)?;
                 }
             }

@@ -56,7 +56,7 @@ impl Engine<'_> {
         header.object_len = U32::new(shape.object_len);
         header.slots = U32::new(shape.slots);
         header.flags = U32::new(flags);
-        header.mark = U32::new(shape.mark);
+        header.mark = U64::new(shape.mark);
         header.checksum = U32::new(header.sum());
         // Bitmaps and generations of a range that was just adopted are zero.
         Owned::taken(geometry.at, geometry.len()).fill(&self.shared.raw, 0, header.as_bytes());

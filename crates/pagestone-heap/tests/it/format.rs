@@ -83,7 +83,10 @@ fn entry_header() {
 
 #[test]
 fn slab_header() {
-    check("Slab header", &fields!(SlabHeader: id object_len slots flags mark reserved checksum));
+    check(
+        "Slab header",
+        &fields!(SlabHeader: id object_len slots flags spare mark reserved checksum),
+    );
 }
 
 #[test]

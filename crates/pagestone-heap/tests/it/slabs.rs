@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pagestone_heap::{Backup, ErrorKind, RegionFile, Shrink, SlabShape, Slabs, SlotId, Writer};
+use pagestone_heap::{
+    Backup, Counts, ErrorKind, RegionFile, Shrink, SlabShape, Slabs, SlotId, Writer,
+};
 use rstest::rstest;
 
 use crate::support::{Dice, Scene, check_clean, marked, options};
@@ -12,7 +14,7 @@ const LENS: [u32; 4] = [1, 16, 37, 4099];
 const SLOTS: u32 = 130;
 
 fn shape(object_len: u32) -> SlabShape {
-    SlabShape { object_len, slots: SLOTS, generations: true, mark: object_len ^ 7 }
+    SlabShape { object_len, slots: SLOTS, generations: true, mark: u64::from(object_len) << 32 }
 }
 
 /// What the slabs shall hold, now and at the last commit, and ids that are void for good.
@@ -33,7 +35,7 @@ impl Model {
         let mut writer = file.writer();
         let mut live = 0;
         for facts in slabs.list(&file.pin()).unwrap() {
-            assert_eq!(facts.shape.mark, facts.shape.object_len ^ 7);
+            assert_eq!(facts.shape.mark, u64::from(facts.shape.object_len) << 32);
             let (objects, free) = slabs.room(&mut writer, facts.slab).unwrap();
             assert!(objects + free <= u64::from(SLOTS));
             live += objects;
@@ -325,4 +327,39 @@ fn copies_keep_slabs() {
         more.check(&copy, &theirs);
     }
     assert!(!removed.is_empty());
+}
+
+#[test]
+fn numbers_are_committed_and_undone_with_the_rest() {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let counts = file.counts("counts").unwrap();
+    let get = |index| counts.get(&file.pin(), index).unwrap();
+    let indices = [0, 1, 4091, 4092, 70_000];
+    for (number, index) in (1..).zip(indices) {
+        counts.set(&mut file.writer(), index, number).unwrap();
+    }
+    file.commit().unwrap();
+    for index in indices {
+        counts.set(&mut file.writer(), index, Counts::MAX).unwrap();
+    }
+    assert_eq!(indices.map(get), [Counts::MAX; 5]);
+    file.writer().discard().unwrap();
+    assert_eq!(indices.map(get), [1, 2, 3, 4, 5]);
+    assert_eq!([2, 69_999, 70_001, u32::MAX].map(get), [0; 4]);
+    let error = counts.set(&mut file.writer(), 0, Counts::MAX + 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    check_clean(&file);
+    let reader = options().open_read_only(scene.at("file.pgs")).unwrap();
+    let theirs = reader.counts("counts").unwrap();
+    counts.set(&mut file.writer(), 200_000, 9).unwrap();
+    assert_eq!(theirs.get(&reader.pin(), 200_000).unwrap(), 0);
+    file.commit().unwrap();
+    assert_eq!(theirs.get(&reader.pin(), 200_000).unwrap(), 9);
+    file.copy_compact(scene.at("copy.pgs"), &options()).unwrap();
+    for name in ["file.pgs", "copy.pgs"] {
+        let again = options().open_read_only(scene.at(name)).unwrap();
+        let theirs = again.counts("counts").unwrap();
+        assert_eq!(indices.map(|index| theirs.get(&again.pin(), index).unwrap()), [1, 2, 3, 4, 5]);
+    }
 }
