@@ -18,10 +18,10 @@ pub struct Stats {
     pub file_len: u64,
     /// The last committed generation.
     pub generation: u64,
-    /// Regions, by what they hold: directory, slot tables, blocks, one block, entries.
-    pub region_counts: [u64; 5],
+    /// Regions, by what they hold: directory, slot tables, blocks, one block, entries, a slab.
+    pub region_counts: [u64; 6],
     /// Bytes of those regions.
-    pub region_lens: [u64; 5],
+    pub region_lens: [u64; 6],
     /// Space in block regions that is free now.
     pub free: u64,
     /// Ranges of the file that no region has.

@@ -508,7 +508,7 @@ fn write_in_pieces(out: &mut BlockWriter<'_, '_>, content: &[u8]) -> std::io::Re
 /// Heap regions hold names alone, and every byte of the file belongs to something.
 fn check_drained(stats: &Stats) -> Done {
     const UNIT: u64 = 64 << 10;
-    let [_, _, heaps, overs, _] = stats.region_counts;
+    let [_, _, heaps, overs, ..] = stats.region_counts;
     let used = stats.region_lens[2] - 64 * heaps - stats.free;
     let names = stats.stores.len() as u64 + 2;
     if 96 * names < used || overs != 0 || stats.quarantined + stats.pinned != 0 {
