@@ -251,15 +251,19 @@ impl Log {
         self.len(writer) == 0
     }
 
-    /// The segments, oldest first. The first time after an open, all slots and entry headers are
-    /// read to count what lives.
+    /// The segments, oldest first. The first time after an open, and each time for a file opened for
+    /// reading, all slots and entry headers are read to count what lives.
     ///
     /// # Errors
     ///
     /// `Corrupt`; `InvalidArgument` for a writer of another file.
     pub fn segments(&self, writer: &mut Writer<'_>) -> Result<Vec<SegmentFacts>> {
         writer.check(self.shared())?;
-        writer.engine().segment_facts(&self.store)
+        if self.shared().raw.is_writable() {
+            writer.engine().segment_facts(&self.store)
+        } else {
+            writer.engine().committed_segments(&self.store)
+        }
     }
 
     /// Moves entries out of a segment, from `from` on (0 to begin), until `enough` says so of the
