@@ -59,21 +59,36 @@ impl RegionFile {
     fn copy_compact_to(&self, target: &Location, options: &FileOptions) -> Result<()> {
         let span = tracing::info_span!("copy_compact", to = %target.path().display());
         let _span = span.entered();
-        let exists = || Error::refused(ErrorKind::AlreadyExists, target.path(), "it is there");
+        Self::make_beside(target, options, |copy| copy.fill_from(self))
+    }
+
+    /// The name of a file that is not there yet.
+    pub(crate) fn vacant_name(target: &Location) -> Result<String> {
         let name = target.path().file_name().map(|name| name.to_string_lossy().into_owned());
-        let Some(name) = name.filter(|_| !target.path().exists()) else { return Err(exists()) };
+        name.filter(|_| !target.path().exists())
+            .ok_or_else(|| Error::refused(ErrorKind::AlreadyExists, target.path(), "it is there"))
+    }
+
+    /// Creates a file under a name of its own beside the target, has it filled and closed, and gives
+    /// it the target's name; on an error nothing is left.
+    pub(crate) fn make_beside<R>(
+        target: &Location,
+        options: &FileOptions,
+        fill: impl FnOnce(&Self) -> Result<R>,
+    ) -> Result<R> {
+        let name = Self::vacant_name(target)?;
         let part = target.beside(format!(".{name}.part"));
         let lock = target.beside(format!(".{name}.part.lock"));
         // What a copy left that was killed; one that is under way has the lock.
         let open = options.open(part.clone());
-        if open.as_ref().is_err_and(|error| error.kind() == ErrorKind::Locked) {
-            return open.map(drop);
+        match open {
+            Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
+            _ => drop(open),
         }
-        drop(open);
         std::fs::remove_file(part.path()).ok();
         let copy = options.create(part.clone())?;
         let mut unfinished = Unfinished(vec![part.path().to_path_buf(), lock.path().to_path_buf()]);
-        copy.fill_from(self)?;
+        let filled = fill(&copy)?;
         copy.clone().close()?;
         std::fs::rename(part.path(), target.path()).map_err(|error| {
             Error::refused(ErrorKind::Io, target.path(), format!("rename: {error}"))
@@ -81,7 +96,7 @@ impl RegionFile {
         // The lock's file alone is left over.
         unfinished.0.remove(0);
         copy.shared.raw.sync_directory()?;
-        Ok(())
+        Ok(filled)
     }
 
     /// Takes over all of another file; this one is fresh.

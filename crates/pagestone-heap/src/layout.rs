@@ -234,11 +234,17 @@ impl SlabHeader {
 impl EntryHeader {
     /// The checksum of the entry in a segment of this incarnation.
     pub(crate) fn sum(&self, incarnation: u64, payload: &[u8]) -> u32 {
+        let mut hasher = self.hasher(incarnation);
+        hasher.update(payload);
+        hasher.finalize()
+    }
+
+    /// The checksum as far as the payload.
+    pub(crate) fn hasher(&self, incarnation: u64) -> crc32fast::Hasher {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&incarnation.to_le_bytes());
         hasher.update(self.as_bytes().get(..20).unwrap_or_default());
-        hasher.update(payload);
-        hasher.finalize()
+        hasher
     }
 
     /// The header that four words, in file order, are.

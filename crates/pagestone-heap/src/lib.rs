@@ -7,6 +7,7 @@ mod writer; // the one writer: commit, discard
 mod heap; // blocks by id: allocate, get, put, free
 mod shrink; // blocks moved together, space given back
 mod compact; // a dense copy of a file
+mod salvage; // a new file from the segments of a damaged one
 mod relocation; // who is told of blocks that move
 mod log; // entries by id, appended to segments: what a buffer stands on
 mod counts; // numbers by index
@@ -54,6 +55,7 @@ pub use crate::{
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,
     relocation::Relocation,
+    salvage::{Damage, Salvage, Salvaged, SalvagedLog},
     shrink::{Shrink, ShrinkProgress, ShrinkState},
     slab::{SlabFacts, SlabShape, Slabs, SlotId},
     stats::Stats,

@@ -1,7 +1,7 @@
 //! Bytes that somebody else made: flipped, cut, forged, spliced. Errors, never more.
 
 mod driver; // everything that can be asked of a file
-mod forge; // checksums made right again
+pub(crate) mod forge; // checksums made right again
 mod moving; // bytes that change while a reader has the file open
 
 use std::time::{Duration, Instant};

@@ -18,6 +18,7 @@ mod recorded; // files of testdata/vN are opened for ever
 mod readers; // readers in other processes
 mod log; // entries in segments, what a buffer stands on
 mod slabs; // objects in slots, what a slab store stands on
+mod salvage; // logs from their segments alone
 mod torture; // writers killed at any moment
 mod threads; // readers beside the writer
 mod held; // what a held generation keeps, to the byte
