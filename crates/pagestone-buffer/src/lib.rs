@@ -9,6 +9,7 @@ mod map; // keys and values
 mod key; // what a key can be
 mod codec; // how values become bytes
 mod reader; // an entry as a stream
+mod salvage; // buffers from the segments of a damaged file
 
 pub use crate::{
     buffer::{Buffers, Counters, EntryBuffer},
@@ -18,6 +19,7 @@ pub use crate::{
     map::{EntryMap, MapError, MapResult, RefusedValue},
     policy::{Compactor, Policy},
     reader::EntryReader,
+    salvage::salvage,
 };
 
-pub use pagestone_heap::{BlockId as EntryId, EntryFacts};
+pub use pagestone_heap::{BlockId as EntryId, Damage, EntryFacts, Salvage, Salvaged, SalvagedLog};
