@@ -11,7 +11,9 @@ pub(crate) use self::{
         AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,
         RecordsCommand, SearchArgs, SidecarArgs, SidecarFileArgs, SortArgs, TailArgs,
     },
-    region::{BackupArgs, BlockArgs, CompactArgs, DumpArgs, OrphansArgs, RegionFileArgs},
+    region::{
+        BackupArgs, BlockArgs, CompactArgs, DumpArgs, OrphansArgs, RegionFileArgs, SalvageArgs,
+    },
     size::id,
 };
 
@@ -68,13 +70,13 @@ pub(crate) enum Command {
     Stats(RegionFileArgs),
     /// Check everything in a region file against everything else
     Verify(RegionFileArgs),
-    /// List the blocks of a store of a region file
+    /// List the blocks or entries of a store of a region file
     Dump(DumpArgs),
-    /// Show one block of a region file
+    /// Show one block or entry of a region file
     Get(BlockArgs),
-    /// Move the blocks of a region file together, and give the space that they leave back
+    /// Move the blocks and entries of a region file together, and give the space that they leave back
     ///
-    /// Ids stay. The file is opened for writing; an end in the midst loses nothing.
+    /// Entries of logs go first, then blocks. Ids stay. The file is opened for writing; an end in the midst loses nothing.
     #[command(verbatim_doc_comment)]
     Compact(CompactArgs),
     /// List the blocks of a region file that no root reaches
@@ -90,6 +92,13 @@ pub(crate) enum Command {
     /// backups, by `RegionFile::backup`, without a pause.
     #[command(verbatim_doc_comment)]
     Backup(BackupArgs),
+    /// Make a new region file from the logs of a damaged one
+    ///
+    /// Entries come from the segments alone, under the same ids, as of the last commit; slot tables,
+    /// directory and superblocks may be damaged. What is wrong is a finding, and so is what had to
+    /// be guessed. Blocks of heaps are left out. The old file is opened for reading.
+    #[command(verbatim_doc_comment)]
+    Salvage(SalvageArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -6,7 +6,7 @@
 mod args; // what can be said on the command line
 mod heapdump; // `pagestone heapdump …`
 mod records; // `pagestone records …`
-mod region; // `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans`, `backup`
+mod region; // `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans`, `backup`, `salvage`
 mod completions; // `pagestone completions …`
 mod output; // what goes to standard output and standard error
 mod trust; // the promise about files that are mapped
@@ -46,6 +46,7 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
         Command::Compact(args) => region::compact(&args, out),
         Command::Orphans(args) => region::orphans(&args, out),
         Command::Backup(args) => region::backup(&args, out),
+        Command::Salvage(args) => region::salvage(&args, out),
         Command::Completions { shell } => completions::run(shell, out),
     }
 }

@@ -1,5 +1,5 @@
-//! `pagestone info`, `stats`, `verify`, `dump`, `get`, `orphans`, `backup`: region files, opened for
-//! reading; `compact`, which opens them for writing.
+//! `pagestone info`, `stats`, `verify`, `dump`, `get`, `orphans`, `backup`, `salvage`: region files,
+//! opened for reading; `compact`, which opens them for writing.
 
 mod info;
 mod stats;
@@ -8,6 +8,7 @@ mod blocks; // dump and get
 mod compact;
 mod orphans;
 mod backup;
+mod salvage;
 
 pub(crate) use self::{
     backup::run as backup,
@@ -15,10 +16,12 @@ pub(crate) use self::{
     compact::run as compact,
     info::run as info,
     orphans::run as orphans,
+    salvage::run as salvage,
     stats::run as stats,
     verify::run as verify,
 };
 
+use pagestone_buffer::{Buffers as _, EntryBuffer};
 use pagestone_heap::{Heap, RegionFile};
 
 use crate::{args::RegionFileArgs, exit::Finding, trust};
@@ -27,16 +30,38 @@ fn open(args: &RegionFileArgs) -> anyhow::Result<RegionFile> {
     Ok(RegionFile::options().open_read_only(trust::file(&args.file))?)
 }
 
+/// A store, by what it keeps.
+enum Store {
+    Heap(Heap),
+    Log(EntryBuffer),
+}
+
+/// All heaps and logs, in the order of their names.
+fn stores(file: &RegionFile) -> anyhow::Result<Vec<(String, Store)>> {
+    let mut stores = Vec::new();
+    for name in file.heaps() {
+        let heap = file.heap(&name)?;
+        stores.push((name, Store::Heap(heap)));
+    }
+    for name in file.logs() {
+        let log = file.buffer(&name)?;
+        stores.push((name, Store::Log(log)));
+    }
+    stores.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(stores)
+}
+
 /// The store of a name; what is not there is a finding.
-fn store(file: &RegionFile, name: &str) -> anyhow::Result<Heap> {
-    let stores = file.stores();
-    if stores.iter().any(|store| store == name) {
-        return Ok(file.heap(name)?);
+fn store(file: &RegionFile, name: &str) -> anyhow::Result<Store> {
+    let stores = stores(file)?;
+    let others: Vec<String> = stores.iter().map(|(name, _)| name.clone()).collect();
+    if let Some((_, store)) = stores.into_iter().find(|(its, _)| its == name) {
+        return Ok(store);
     }
     let path = file.path().display();
-    let others = match stores.as_slice() {
+    let others = match others.as_slice() {
         [] => String::new(),
         some => format!(", but {}", some.join(", ")),
     };
-    Err(Finding(format!("{path}: no store `{name}`{others}")).into())
+    Err(Finding(format!("{path}: no heap or log `{name}`{others}")).into())
 }

@@ -1,5 +1,5 @@
-//! The arguments of `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans` and
-//! `backup`.
+//! The arguments of `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans`,
+//! `backup` and `salvage`.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ pub(crate) struct DumpArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
 
-    /// How many blocks, 0 for all
+    /// How many blocks or entries, 0 for all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) limit: usize,
 }
@@ -52,7 +52,7 @@ pub(crate) struct BlockArgs {
     /// The name of the store
     pub(crate) store: String,
 
-    /// The block's id, hexadecimal behind 0x, else decimal
+    /// The id of the block or entry, hexadecimal behind 0x, else decimal
     #[arg(value_parser = size::id)]
     pub(crate) id: u64,
 
@@ -79,4 +79,17 @@ pub(crate) struct BackupArgs {
 
     /// The file to make; nothing may be there
     pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SalvageArgs {
+    #[command(flatten)]
+    pub(crate) file: RegionFileArgs,
+
+    /// The file to make; nothing may be there
+    pub(crate) to: PathBuf,
+
+    /// Look for segments also where the directory seems whole
+    #[arg(long)]
+    pub(crate) search: bool,
 }

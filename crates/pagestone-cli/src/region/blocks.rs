@@ -1,9 +1,10 @@
-//! `pagestone dump` and `get`: the blocks of a store.
+//! `pagestone dump` and `get`: the blocks of a heap, the entries of a log.
 
-use pagestone_heap::{BlockId, Heap, Pin};
+use pagestone_buffer::EntryBuffer;
+use pagestone_heap::{BlockId, Error, Heap, Pin};
 use serde::Serialize;
 
-use super::{open, store};
+use super::{Store, open, store};
 use crate::{
     args::{BlockArgs, DumpArgs},
     output::{Align, Cell, Facts, Format, Listing, Output, hex, thousands},
@@ -23,10 +24,38 @@ struct Block {
     hex: String,
 }
 
+#[derive(Serialize)]
+struct Entry {
+    id: u64,
+    bytes: u64,
+    sequence: u64,
+    offset: u64,
+    hex: String,
+}
+
 pub(crate) fn dump(args: &DumpArgs, out: &mut Output) -> anyhow::Result<()> {
     let file = open(&args.file)?;
-    let heap = store(&file, &args.store)?;
     let pin = file.pin();
+    let damaged = match store(&file, &args.store)? {
+        Store::Heap(heap) => dump_blocks(args, (&heap, &pin), out)?,
+        Store::Log(log) => dump_entries(args, (&log, &pin), out)?,
+    };
+    if !args.raw {
+        out.took()?;
+    }
+    damaged.iter().try_for_each(|error| out.finding(error))
+}
+
+fn limit(args: &DumpArgs) -> usize {
+    if args.limit == 0 { usize::MAX } else { args.limit }
+}
+
+/// Lists the blocks of a heap; returns those that are damaged.
+fn dump_blocks(
+    args: &DumpArgs,
+    (heap, pin): (&Heap, &Pin<'_>),
+    out: &mut Output,
+) -> anyhow::Result<Vec<Error>> {
     let columns = [
         ("id", Align::Left),
         ("bytes", Align::Right),
@@ -35,8 +64,7 @@ pub(crate) fn dump(args: &DumpArgs, out: &mut Output) -> anyhow::Result<()> {
     ];
     let mut listing = Listing::new(out.format(), columns);
     let mut damaged = Vec::new();
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    for block in heap.blocks(&pin).take(limit) {
+    for block in heap.blocks(pin).take(limit(args)) {
         let (id, bytes) = match block {
             Ok(block) => block,
             Err(error) => {
@@ -47,9 +75,9 @@ pub(crate) fn dump(args: &DumpArgs, out: &mut Output) -> anyhow::Result<()> {
         if args.raw {
             out.bytes(bytes)?;
         } else if out.format() == Format::Json {
-            out.json(&describe(&heap, &pin, id)?)?;
+            out.json(&describe(heap, pin, id)?)?;
         } else {
-            let flags = format!("{:#010x}", heap.flags(&pin, id)?);
+            let flags = format!("{:#010x}", heap.flags(pin, id)?);
             let payload = if args.hex { hex(bytes) } else { glance(bytes) };
             let cells = [id.to_string(), flags, payload].map(Cell::Text);
             let [id, flags, payload] = cells;
@@ -58,35 +86,106 @@ pub(crate) fn dump(args: &DumpArgs, out: &mut Output) -> anyhow::Result<()> {
     }
     if !args.raw {
         listing.end(out)?;
-        out.took()?;
     }
-    damaged.iter().try_for_each(|error| out.finding(error))
+    Ok(damaged)
+}
+
+/// Lists the entries of a log; returns those that are damaged.
+fn dump_entries(
+    args: &DumpArgs,
+    (log, pin): (&EntryBuffer, &Pin<'_>),
+    out: &mut Output,
+) -> anyhow::Result<Vec<Error>> {
+    let columns = [
+        ("id", Align::Left),
+        ("bytes", Align::Right),
+        ("sequence", Align::Right),
+        ("payload", Align::Left),
+    ];
+    let mut listing = Listing::new(out.format(), columns);
+    let mut damaged = Vec::new();
+    for id in log.ids(pin).take(limit(args)) {
+        let entry = match describe_entry(log, pin, id) {
+            Ok(entry) => entry,
+            Err(error) => {
+                damaged.push(error);
+                continue;
+            }
+        };
+        let bytes = log.get(pin, id)?;
+        if args.raw {
+            out.bytes(bytes)?;
+        } else if out.format() == Format::Json {
+            out.json(&entry)?;
+        } else {
+            let payload = if args.hex { entry.hex } else { glance(bytes) };
+            let [id, payload] = [id.to_string(), payload].map(Cell::Text);
+            listing.row(out, vec![id, entry.bytes.into(), entry.sequence.into(), payload])?;
+        }
+    }
+    if !args.raw {
+        listing.end(out)?;
+    }
+    Ok(damaged)
 }
 
 pub(crate) fn get(args: &BlockArgs, out: &mut Output) -> anyhow::Result<()> {
     let file = open(&args.file)?;
-    let heap = store(&file, &args.store)?;
     let pin = file.pin();
     let id = BlockId::from_bits(args.id);
+    let store = store(&file, &args.store)?;
+    let bytes = match &store {
+        Store::Heap(heap) => heap.get(&pin, id)?,
+        Store::Log(log) => log.get(&pin, id)?,
+    };
     if args.raw {
-        return out.bytes(heap.get(&pin, id)?);
+        return out.bytes(bytes);
     }
-    let block = describe(&heap, &pin, id)?;
-    if out.format() == Format::Json {
-        return out.json(&block);
+    let mut facts = Facts::new();
+    facts.add("id", id);
+    match &store {
+        Store::Heap(heap) => {
+            let block = describe(heap, &pin, id)?;
+            if out.format() == Format::Json {
+                return out.json(&block);
+            }
+            facts
+                .add(
+                    "bytes",
+                    format!("{} of {}", thousands(block.bytes), thousands(block.capacity)),
+                )
+                .add("flags", format!("{:#010x}", block.flags));
+        }
+        Store::Log(log) => {
+            let entry = describe_entry(log, &pin, id)?;
+            if out.format() == Format::Json {
+                return out.json(&entry);
+            }
+            facts
+                .add("bytes", thousands(entry.bytes))
+                .add("sequence", thousands(entry.sequence))
+                .add("offset", thousands(entry.offset));
+        }
     }
-    Facts::new()
-        .add("id", id)
-        .add("bytes", format!("{} of {}", thousands(block.bytes), thousands(block.capacity)))
-        .add("flags", format!("{:#010x}", block.flags))
-        .show(out)?;
+    facts.show(out)?;
     out.line("")?;
-    for (line, bytes) in heap.get(&pin, id)?.chunks(LINE).enumerate() {
+    for (line, bytes) in bytes.chunks(LINE).enumerate() {
         let halves: Vec<String> = bytes.chunks(LINE / 2).map(hex).collect();
         let halves = halves.join(" ");
         out.line(format_args!("{:08x}  {halves:33}  {}", line * LINE, letters(bytes)))?;
     }
     out.took()
+}
+
+fn describe_entry(log: &EntryBuffer, pin: &Pin<'_>, id: BlockId) -> Result<Entry, Error> {
+    let facts = log.header(pin, id)?;
+    Ok(Entry {
+        id: id.to_bits(),
+        bytes: facts.len,
+        sequence: facts.sequence,
+        offset: facts.offset,
+        hex: hex(log.get(pin, id)?),
+    })
 }
 
 fn describe(heap: &Heap, pin: &Pin<'_>, id: BlockId) -> anyhow::Result<Block> {

@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, path::Path};
 
 use anyhow::Context as _;
+use pagestone_buffer::{Budget, Buffers as _, Compact, EntryBuffer};
 use pagestone_heap::{RegionFile, Shrink};
 use serde::Serialize;
 
@@ -14,6 +15,18 @@ use crate::{
     trust,
 };
 
+/// Bytes of entries that are moved before others can have the writer.
+const STEP: u64 = 4 << 20;
+
+#[derive(Serialize)]
+struct Log {
+    name: String,
+    moved: u64,
+    capacity_before: u64,
+    capacity: u64,
+    live: u64,
+}
+
 #[derive(Serialize)]
 struct Compacted {
     file: String,
@@ -22,6 +35,7 @@ struct Compacted {
     bytes: u64,
     blocks_moved: Option<u64>,
     waiting: u64,
+    logs: Vec<Log>,
 }
 
 pub(crate) fn run(args: &CompactArgs, out: &mut Output) -> anyhow::Result<()> {
@@ -40,6 +54,11 @@ pub(crate) fn run(args: &CompactArgs, out: &mut Output) -> anyhow::Result<()> {
     if let Some(blocks) = done.blocks_moved {
         facts.add("blocks moved", thousands(blocks));
     }
+    for log in &done.logs {
+        let [moved, before, after] = [log.moved, log.capacity_before, log.capacity].map(thousands);
+        let (name, live) = (&log.name, thousands(log.live));
+        facts.add("log", format!("{name}: {before} to {after} bytes, {live} live, {moved} moved"));
+    }
     facts
         .add("before", format!("{} bytes", thousands(done.bytes_before)))
         .add("after", format!("{} bytes", thousands(done.bytes)))
@@ -51,6 +70,9 @@ fn shrink(args: &CompactArgs) -> anyhow::Result<Compacted> {
     let path = &args.file.file;
     let file = RegionFile::options().open(trust::file(path))?;
     let before = len(path)?;
+    let names = file.logs();
+    let logs = names.into_iter().map(|name| compact_log(&file, name));
+    let logs = logs.collect::<anyhow::Result<Vec<Log>>>()?;
     let bar = Bar::new("compact");
     let mut hook = |progress: pagestone_heap::ShrinkProgress| {
         bar.set(progress.done, progress.total);
@@ -66,7 +88,26 @@ fn shrink(args: &CompactArgs) -> anyhow::Result<Compacted> {
         bytes: len(path)?,
         blocks_moved: Some(done.blocks),
         waiting: done.waiting,
+        logs,
     })
+}
+
+/// Moves entries out of segments that hold garbage, and gives those back.
+fn compact_log(file: &RegionFile, name: String) -> anyhow::Result<Log> {
+    let buffer: EntryBuffer = file.buffer(&name)?;
+    let before = buffer.counters(&mut file.writer())?;
+    let bar = Bar::new("compact log");
+    let garbage = before.capacity.saturating_sub(before.live);
+    let mut hook = |progress: pagestone_buffer::Progress| {
+        bar.set(progress.freed.saturating_sub(progress.moved).min(garbage), garbage);
+        ControlFlow::Continue(())
+    };
+    let options = Compact::new().budget(Budget::bytes(STEP)).progress(&mut hook);
+    let done = buffer.compact(options)?;
+    drop(bar);
+    let after = buffer.counters(&mut file.writer())?;
+    let (capacity_before, capacity, live) = (before.capacity, after.capacity, after.live);
+    Ok(Log { name, moved: done.moved, capacity_before, capacity, live })
 }
 
 fn copy(args: &CompactArgs, to: &Path) -> anyhow::Result<Compacted> {
@@ -82,6 +123,7 @@ fn copy(args: &CompactArgs, to: &Path) -> anyhow::Result<Compacted> {
         bytes: len(to)?,
         blocks_moved: None,
         waiting: 0,
+        logs: Vec::new(),
     })
 }
 

@@ -25,7 +25,13 @@ struct Described {
 #[derive(Serialize)]
 struct Store {
     name: String,
-    blocks: u64,
+    kind: &'static str,
+    /// Of a heap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<u64>,
+    /// Of a log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -57,7 +63,16 @@ pub(crate) fn run(args: &RegionFileArgs, out: &mut Output) -> anyhow::Result<()>
 
 fn describe(file: &RegionFile) -> Described {
     let stats = file.stats();
-    let stores = stats.stores.into_iter().map(|(name, blocks)| Store { name, blocks });
+    let (logs, heaps) = (file.logs(), file.heaps());
+    let stores = stats.stores.into_iter().map(|(name, count)| {
+        if logs.contains(&name) {
+            Store { name, kind: "log", blocks: None, entries: Some(count) }
+        } else if heaps.contains(&name) {
+            Store { name, kind: "heap", blocks: Some(count), entries: None }
+        } else {
+            Store { name, kind: "other", blocks: None, entries: None }
+        }
+    });
     let roots = file.roots().into_iter().map(|(name, id)| Root { name, id: id.to_bits() });
     Described {
         file: file.path().to_string_lossy().into_owned(),
@@ -73,10 +88,12 @@ fn describe(file: &RegionFile) -> Described {
 }
 
 fn show_names(described: &Described, out: &mut Output) -> anyhow::Result<()> {
-    let columns = [("store", Align::Left), ("blocks", Align::Right)];
+    let columns =
+        [("store", Align::Left), ("kind", Align::Left), ("blocks or entries", Align::Right)];
     let mut listing = Listing::new(Format::People, columns);
     for store in &described.stores {
-        listing.row(out, vec![Cell::text(&store.name), store.blocks.into()])?;
+        let count = store.blocks.or(store.entries).map_or(Cell::Absent, Cell::from);
+        listing.row(out, vec![Cell::text(&store.name), Cell::text(store.kind), count])?;
     }
     listing.end(out)?;
     out.line("")?;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use pagestone_heap::{BlockId, Heap, RegionFile};
 use serde::Serialize;
 
-use super::open;
+use super::{Store, open, stores};
 use crate::{
     args::{OrphansArgs, id},
     exit::Usage,
@@ -62,7 +62,13 @@ pub(crate) fn run(args: &OrphansArgs, out: &mut Output) -> anyhow::Result<()> {
         out.line(format_args!("{count} blocks of {bytes} bytes that nothing reaches"))?;
     }
     out.took()?;
-    let lost = |id: &&BlockId| !heaps.iter().any(|(_, heap)| heap.contains(&pin, **id));
+    let stores = stores(&file)?;
+    let lost = |id: &&BlockId| {
+        !stores.iter().any(|(_, store)| match store {
+            Store::Heap(heap) => heap.contains(&pin, **id),
+            Store::Log(log) => log.contains(&pin, **id),
+        })
+    };
     for id in reachable.iter().filter(lost) {
         out.finding(format_args!("{}: {id} names no block", args.file.file.display()))?;
     }

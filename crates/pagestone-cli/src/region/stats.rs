@@ -1,16 +1,17 @@
 //! `pagestone stats`: how the space of a region file is used.
 
-use pagestone_heap::{RegionFile, Stats};
+use pagestone_buffer::EntryBuffer;
+use pagestone_heap::{Error, Heap, Pin, RegionFile, Stats};
 use serde::Serialize;
 
-use super::{open, store};
+use super::{Store as Kept, open, stores};
 use crate::{
     args::RegionFileArgs,
     output::{Align, Cell, Facts, Format, Listing, Output, thousands},
 };
 
 /// Regions by what they hold, in the order of [`Stats::region_counts`].
-const KINDS: [&str; 4] = ["directory", "slot tables", "blocks", "one block"];
+const KINDS: [&str; 6] = ["directory", "slot tables", "blocks", "one block", "entries", "slabs"];
 
 #[derive(Serialize)]
 struct Counted {
@@ -21,7 +22,9 @@ struct Counted {
     free_ranges: u64,
     quarantined: u64,
     stores: Vec<Store>,
+    logs: Vec<Log>,
     blocks: u64,
+    entries: u64,
     payload: u64,
     file_per_payload: Option<f64>,
 }
@@ -40,6 +43,26 @@ struct Store {
     payload: u64,
 }
 
+#[derive(Serialize)]
+struct Log {
+    name: String,
+    entries: u64,
+    payload: u64,
+    /// Absent where they cannot be counted.
+    #[serde(flatten)]
+    space: Option<Space>,
+}
+
+#[derive(Serialize)]
+struct Space {
+    #[serde(rename = "segments")]
+    segment_count: u64,
+    capacity: u64,
+    used: u64,
+    live: u64,
+    garbage_share: f64,
+}
+
 pub(crate) fn run(args: &RegionFileArgs, out: &mut Output) -> anyhow::Result<()> {
     let file = open(args)?;
     let mut damaged = Vec::new();
@@ -51,32 +74,29 @@ pub(crate) fn run(args: &RegionFileArgs, out: &mut Output) -> anyhow::Result<()>
         out.line("")?;
         show_stores(&counted, out)?;
         out.line("")?;
+        if !counted.logs.is_empty() {
+            show_logs(&counted, out)?;
+            out.line("")?;
+        }
         show_facts(&counted, out)?;
         out.took()?;
     }
     damaged.iter().try_for_each(|error| out.finding(error))
 }
 
-fn count(file: &RegionFile, damaged: &mut Vec<pagestone_heap::Error>) -> anyhow::Result<Counted> {
+fn count(file: &RegionFile, damaged: &mut Vec<Error>) -> anyhow::Result<Counted> {
     let stats: Stats = file.stats();
     let regions = KINDS.into_iter().zip(stats.region_counts).zip(stats.region_lens);
     let pin = file.pin();
-    let mut stores = Vec::new();
-    for name in file.stores() {
-        let heap = store(file, &name)?;
-        let mut found = Store { name, blocks: 0, payload: 0 };
-        for block in heap.blocks(&pin) {
-            match block {
-                Ok((_, bytes)) => {
-                    found.blocks += 1;
-                    found.payload += bytes.len() as u64;
-                }
-                Err(error) => damaged.push(error),
-            }
+    let (mut heaps, mut logs) = (Vec::new(), Vec::new());
+    for (name, store) in stores(file)? {
+        match store {
+            Kept::Heap(heap) => heaps.push(count_blocks(name, (&heap, &pin), damaged)),
+            Kept::Log(log) => logs.push(count_entries(name, (&log, &pin), damaged)),
         }
-        stores.push(found);
     }
-    let payload: u64 = stores.iter().map(|store| store.payload).sum();
+    let in_heaps: u64 = heaps.iter().map(|store| store.payload).sum();
+    let payload = in_heaps + logs.iter().map(|log| log.payload).sum::<u64>();
     #[expect(clippy::cast_precision_loss, reason = "a ratio to look at")]
     let ratio = (payload != 0).then(|| stats.file_len as f64 / payload as f64);
     Ok(Counted {
@@ -86,11 +106,57 @@ fn count(file: &RegionFile, damaged: &mut Vec<pagestone_heap::Error>) -> anyhow:
         free: stats.free,
         free_ranges: stats.free_ranges,
         quarantined: stats.quarantined,
-        blocks: stores.iter().map(|store| store.blocks).sum(),
-        stores,
+        blocks: heaps.iter().map(|store| store.blocks).sum(),
+        entries: logs.iter().map(|log| log.entries).sum(),
+        stores: heaps,
+        logs,
         payload,
         file_per_payload: ratio,
     })
+}
+
+fn count_blocks(name: String, (heap, pin): (&Heap, &Pin<'_>), damaged: &mut Vec<Error>) -> Store {
+    let mut found = Store { name, blocks: 0, payload: 0 };
+    for block in heap.blocks(pin) {
+        match block {
+            Ok((_, bytes)) => {
+                found.blocks += 1;
+                found.payload += bytes.len() as u64;
+            }
+            Err(error) => damaged.push(error),
+        }
+    }
+    found
+}
+
+fn count_entries(
+    name: String,
+    (log, pin): (&EntryBuffer, &Pin<'_>),
+    damaged: &mut Vec<Error>,
+) -> Log {
+    let mut found = Log { name, entries: 0, payload: 0, space: None };
+    for id in log.ids(pin) {
+        match log.header(pin, id) {
+            Ok(facts) => {
+                found.entries += 1;
+                found.payload += facts.len;
+            }
+            Err(error) => damaged.push(error),
+        }
+    }
+    match log.counters(&mut log.file().writer()) {
+        Ok(counters) => {
+            found.space = Some(Space {
+                segment_count: counters.segments,
+                capacity: counters.capacity,
+                used: counters.used,
+                live: counters.live,
+                garbage_share: counters.garbage_share(),
+            });
+        }
+        Err(error) => damaged.push(error),
+    }
+    found
 }
 
 fn show_regions(counted: &Counted, out: &mut Output) -> anyhow::Result<()> {
@@ -107,6 +173,26 @@ fn show_stores(counted: &Counted, out: &mut Output) -> anyhow::Result<()> {
     let mut listing = Listing::new(Format::People, columns);
     for Store { name, blocks, payload } in &counted.stores {
         listing.row(out, vec![Cell::text(name), (*blocks).into(), (*payload).into()])?;
+    }
+    listing.end(out)
+}
+
+fn show_logs(counted: &Counted, out: &mut Output) -> anyhow::Result<()> {
+    let numbers = ["entries", "payload", "segments", "capacity", "used", "live", "garbage"];
+    let numbers = numbers.map(|name| (name, Align::Right));
+    let columns = std::iter::once(("log", Align::Left)).chain(numbers);
+    let mut listing = Listing::new(Format::People, columns);
+    for Log { name, entries, payload, space } in &counted.logs {
+        let mut row = vec![Cell::text(name), (*entries).into(), (*payload).into()];
+        match space {
+            Some(found) => {
+                let counts = [found.segment_count, found.capacity, found.used, found.live];
+                row.extend(counts.map(Cell::from));
+                row.push(Cell::Text(format!("{:.1} %", 100.0 * found.garbage_share)));
+            }
+            None => row.extend((0..5).map(|_| Cell::Absent)),
+        }
+        listing.row(out, row)?;
     }
     listing.end(out)
 }

@@ -24,6 +24,10 @@ mod change;
 #[cfg(test)]
 mod region;
 
+// Logs in region files: what each command says of them, compact, salvage.
+#[cfg(test)]
+mod logs;
+
 // What holds for every command: usage errors, completions, closed and full outputs.
 #[cfg(test)]
 mod conventions;

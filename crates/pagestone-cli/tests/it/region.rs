@@ -75,7 +75,10 @@ fn info_tells_what_a_region_file_is() {
     assert_eq!(found["uuid"].as_str().unwrap().len(), 32);
     assert_eq!(found["bytes"], json!(fs::metadata(&regions.path).unwrap().len()));
     assert_eq!(found["region_size"], json!(32 << 20));
-    let stores = json!([{"name": "posts", "blocks": 3}, {"name": "tags", "blocks": 1}]);
+    let stores = json!([
+        {"name": "posts", "kind": "heap", "blocks": 3},
+        {"name": "tags", "kind": "heap", "blocks": 1},
+    ]);
     assert_eq!(found["stores"], stores);
     assert_eq!(found["roots"], json!([{"name": "front page", "id": regions.bits(0)}]));
     let root = regions.ids[0].to_string();
@@ -130,7 +133,7 @@ fn dump_lists_blocks_in_the_order_of_slots() {
     regions.run("dump", "posts --hex").code(0).shows(&["ab".repeat(300).as_str()]);
     let raw = program().arg("dump").arg(&regions.path).args(["posts", "--raw"]).output().unwrap();
     assert_eq!(raw.stdout, [&b"hello \x1b[m world"[..], &[0xab; 300]].concat());
-    regions.run("dump", "absent").code(1).says(&["no store `absent`, but posts, tags"]);
+    regions.run("dump", "absent").code(1).says(&["no heap or log `absent`, but posts, tags"]);
     regions.run("dump", "posts --raw --hex").code(2);
     regions.run("dump", "posts --raw --json").code(2);
 }
