@@ -218,6 +218,8 @@ impl Engine<'_> {
                 if self.is_published(store, at) {
                     break;
                 }
+                // Whole as it is, it would be found again where nothing is appended over it.
+                self.shared.raw.store(at, 0, Ordering::Release);
                 if let Some(segment) = self.segments(store).by_number.get_mut(&number) {
                     segment.end = at;
                 }
