@@ -11,12 +11,16 @@ use crate::{CrashArgs, Outcome};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Layer {
     Heap,
+    /// Entries of a buffer: the log that it stands on, in the same files as blocks.
+    Buffer,
 }
 
 impl Layer {
-    fn package(self) -> &'static str {
+    /// Which tests of `pagestone-heap` run.
+    fn tests(self) -> &'static [&'static str] {
         match self {
-            Self::Heap => "pagestone-heap",
+            Self::Heap => &["crash::", "--skip", "crash::logs::"],
+            Self::Buffer => &["crash::logs::"],
         }
     }
 }
@@ -24,8 +28,8 @@ impl Layer {
 /// Runs each simulation of the layer's `tests/it` in release, and lets it print what it found.
 pub(crate) fn run(root: &Path, args: &CrashArgs) -> Result<Outcome> {
     let status = Command::new("cargo")
-        .args(["test", "--release", "-p", args.layer.package(), "--test", "it", "crash::"])
-        .args(["--", "--nocapture"])
+        .args(["test", "--release", "-p", "pagestone-heap", "--test", "it", "--", "--nocapture"])
+        .args(args.layer.tests())
         .env("PAGESTONE_CRASH_SECONDS", args.seconds.to_string())
         .env("PAGESTONE_CRASH_SEED", args.seed.to_string())
         .current_dir(root)

@@ -7,6 +7,8 @@
 pub(crate) mod model; // what a file holds, and what it may hold after a crash
 pub(crate) mod session; // one open file, one operation at a time
 pub(crate) mod place; // a real file that shows any image
+mod entries; // operations on a log
+mod salvage; // what its segments tell
 mod reader; // a reader between the writer's stores
 mod check; // an image opened, compared, used
 mod outside; // a reader as another process is one
@@ -14,6 +16,7 @@ mod beside; // such readers between the stores, and after a kill
 mod exhaustive; // every short sequence, every boundary
 mod random; // long runs by seed, crashes in a row
 mod create; // the making of a file
+mod chains; // a kill inside an operation, and what follows it
 mod stores; // several heaps, one commit
 
 use std::{
@@ -21,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::check::Tally;
+use self::{check::Tally, session::Lean};
 
 /// How long a run takes.
 #[derive(Debug, Clone, Copy)]
@@ -72,28 +75,30 @@ impl Budget {
 #[test]
 fn every_pair_of_operations_at_every_boundary() {
     let budget = Budget::read();
-    let mut pairs = exhaustive::Sequences::new(2, &exhaustive::ALL, budget);
+    let mut pairs = exhaustive::Sequences::new(2, (Lean::Heap, &exhaustive::ALL), budget);
     budget.spend("pairs", 7, |_, tally| pairs.run_next(tally));
 }
 
 #[test]
 fn every_triple_of_few_operations_at_every_boundary() {
     let budget = Budget::read();
-    let mut triples = exhaustive::Sequences::new(3, &exhaustive::FEW, budget);
+    let mut triples = exhaustive::Sequences::new(3, (Lean::Heap, &exhaustive::FEW), budget);
     budget.spend("triples", 3, |_, tally| triples.run_next(tally));
 }
 
 #[test]
 fn crashes_in_a_row() {
     let budget = Budget::read();
-    let run = |number, tally: &mut Tally| random::run(budget.seed + number, tally);
+    let run = |number, tally: &mut Tally| random::run((Lean::Heap, budget.seed + number), tally);
     budget.spend("crashes in a row", 16, run);
 }
 
 #[test]
 fn readers_of_other_processes_outlive_the_writer() {
     let budget = Budget::read();
-    budget.spend("readers", 12, |number, tally| beside::run(budget.seed + number, tally));
+    budget.spend("readers", 12, |number, tally| {
+        beside::run((Lean::Heap, budget.seed + number), tally);
+    });
 }
 
 #[test]
@@ -114,4 +119,37 @@ fn the_making_of_a_file() {
 fn heaps_of_one_file_share_its_commit() {
     let budget = Budget { time: None, ..Budget::read() };
     budget.spend("stores", 3, |number, tally| stores::run(budget.seed + number, tally));
+}
+
+/// The same with entries of a log; `cargo xtask crash buffer` runs these for longer.
+mod logs {
+    use super::{Budget, Lean, Tally, beside, chains, exhaustive, random};
+
+    #[test]
+    fn every_pair_of_operations_at_every_boundary() {
+        let budget = Budget::read();
+        let mut pairs = exhaustive::Sequences::new(2, (Lean::Log, &exhaustive::LOG), budget);
+        budget.spend("log: pairs", 1, |_, tally| pairs.run_next(tally));
+    }
+
+    #[test]
+    fn crashes_in_a_row() {
+        let budget = Budget::read();
+        let run = |number, tally: &mut Tally| random::run((Lean::Log, budget.seed + number), tally);
+        budget.spend("log: crashes in a row", 3, run);
+    }
+
+    #[test]
+    fn what_a_kill_left_half_done_stays_undone() {
+        let budget = Budget::read();
+        let all = if budget.time.is_some() { 36 } else { 3 };
+        Budget { time: None, ..budget }.spend("log: chains", all, chains::run);
+    }
+
+    #[test]
+    fn readers_of_other_processes_outlive_the_writer() {
+        let budget = Budget::read();
+        let run = |number, tally: &mut Tally| beside::run((Lean::Log, budget.seed + number), tally);
+        budget.spend("log: readers", 3, run);
+    }
 }

@@ -16,10 +16,10 @@ use pagestone_testkit::{
 use super::{
     check::Tally,
     exhaustive,
-    model::{Expected, HEAPS, Model, Step},
+    model::{Expected, HEAPS, LOG, Model, Step},
     outside::{Outsider, Sight, What},
     place::Place,
-    session::{Manner, Op, Session, Steps},
+    session::{Lean, Manner, Op, Session, Steps},
 };
 
 /// Readers at once.
@@ -197,7 +197,7 @@ impl Looking {
     }
 
     fn knows(&self, model: &Model) {
-        let name = |its: &str| HEAPS.into_iter().find(|name| *name == its);
+        let name = |its: &str| HEAPS.into_iter().chain([LOG]).find(|name| *name == its);
         let ids = model.given.iter().filter_map(|(heap, id)| Some((name(heap)?, *id)));
         self.0.borrow_mut().ids = ids.collect();
     }
@@ -227,13 +227,14 @@ struct Run {
     device: Device,
     before: Step,
     watch: Rc<RefCell<Watch>>,
+    lean: Lean,
 }
 
 /// Sessions with their ends, then all readers go and all space comes back.
-pub(crate) fn run(seed: u64, tally: &mut Tally) {
+pub(crate) fn run((lean, seed): (Lean, u64), tally: &mut Tally) {
     tally.runs += 1;
     let mut place = Place::new();
-    let base = match exhaustive::base(&mut place) {
+    let base = match exhaustive::base(lean, &mut place) {
         Ok(base) => base,
         Err(error) => return tally.violations.push(format!("seed {seed}: {error}")),
     };
@@ -251,7 +252,7 @@ pub(crate) fn run(seed: u64, tally: &mut Tally) {
         wrong: None,
     };
     let watch = Rc::new(RefCell::new(watch));
-    let mut run = Run { place, random, device: Device::of(base.0), before: base.1, watch };
+    let mut run = Run { place, random, device: Device::of(base.0), before: base.1, watch, lean };
     let crashes = 5;
     let ran = (0..crashes)
         .try_for_each(|crash| {
@@ -287,7 +288,7 @@ impl Run {
         set_machine(Some(machine));
         let mut steps: Steps = vec![self.before.clone()];
         let (at, manner) = (self.place.at(), self.manner());
-        let (watch, random) = (&self.watch, &mut self.random);
+        let (watch, random, lean) = (&self.watch, &mut self.random, self.lean);
         let (ran, trace) = self.place.watched(|| {
             let looking = Looking::new(watch);
             looking.knows(&Rc::clone(&steps[0].newest[0]));
@@ -295,7 +296,7 @@ impl Run {
             session.verify()?;
             for _ in 0..ops {
                 looking.knows(session.newest());
-                session.apply(Op::random(random, session.live()), &mut steps)?;
+                session.apply(lean.op(random, &session), &mut steps)?;
             }
             Ok(())
         });

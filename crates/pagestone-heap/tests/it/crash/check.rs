@@ -6,9 +6,10 @@ use pagestone_storage::seam::{Machine, set_machine};
 use pagestone_testkit::{images::Device, random::Random};
 
 use super::{
-    model::{Expected, Model, Step},
+    model::{Expected, LOG, Model, Step},
     place::Place,
-    session::{Manner, Op, Session, contents},
+    salvage,
+    session::{Lean, Manner, Op, Session, contents},
 };
 
 /// What was done and found.
@@ -144,6 +145,16 @@ pub(crate) fn check(
         Ok(Recovered { model, generation })
     });
     let recovered = recovered?;
+    let generation = recovered.generation;
+    for (when, image) in [("before the open", crash.image), ("after it", place.bytes())] {
+        let mut known = expected.committed.iter().filter(|(its, _)| *its == generation);
+        let told = known.try_fold(String::new(), |_, (_, model)| {
+            salvage::check(image, generation, &model.contents).err().ok_or(())
+        });
+        if let Ok(wrong) = told {
+            return Err(format!("{when}, generation {generation}: {wrong}"));
+        }
+    }
     let (used, _) = place.watched(|| go_on(&at, &recovered, expected, (depth, crash.kind, random)));
     used.map_err(|error| format!("{depth:?}: {error}"))?;
     Ok(recovered)
@@ -178,12 +189,14 @@ fn go_on(
     }];
     let mut session = Session::open(at.clone(), Manner::PLAIN, &mut steps)?;
     session.verify()?;
+    let has_log = session.newest().contents.heaps.contains_key(LOG);
+    let lean = if has_log { Lean::Log } else { Lean::Heap };
     match depth {
         Depth::Again if random.chance(50) => session.apply(Op::Discard, &mut steps)?,
         Depth::Look | Depth::Again => {}
         Depth::Use => {
             for _ in 0..6 {
-                let op = Op::random(random, session.live());
+                let op = lean.op(random, &session);
                 session.apply(op, &mut steps)?;
             }
             session.apply(Op::Commit, &mut steps)?;

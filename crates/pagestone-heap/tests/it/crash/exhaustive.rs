@@ -11,9 +11,10 @@ use pagestone_testkit::{
 use super::{
     Budget,
     check::{Crash, Depth, Kind, Tally, check},
+    entries::LogOp,
     model::{Expected, Model, Step},
     place::Place,
-    session::{Manner, Op, Session, Size, Steps, contents},
+    session::{Lean, Manner, Op, Session, Size, Steps, contents},
 };
 
 /// Blocks 0, 1 and 2 of the base are small, large and longer than a region shares.
@@ -43,6 +44,26 @@ pub(crate) const ALL: [Op; 23] = [
     Op::Shrink,
 ];
 
+/// Entries 0, 1 and 2 of the base are in two segments, of which one is half emptied.
+pub(crate) const LOG: [Op; 16] = [
+    Op::Log(LogOp::Add(Size::Small)),
+    Op::Log(LogOp::Add(Size::Over)),
+    Op::Log(LogOp::Add(Size::Segment)),
+    Op::Log(LogOp::Update(0, Size::Small)),
+    Op::Log(LogOp::Update(1, Size::Over)),
+    Op::Log(LogOp::Remove(0)),
+    Op::Log(LogOp::Remove(2)),
+    Op::Log(LogOp::Step(0, 1)),
+    Op::Log(LogOp::Evacuate(0)),
+    Op::Log(LogOp::Evacuate(1)),
+    Op::Log(LogOp::Compact(true)),
+    Op::Put(0, Size::Other),
+    Op::Commit,
+    Op::Discard,
+    Op::Close,
+    Op::Drop,
+];
+
 /// What a longer sequence is made of.
 pub(crate) const FEW: [Op; 7] = [
     Op::Put(0, Size::Over),
@@ -64,6 +85,7 @@ const MACHINE: Machine = Machine { boot: [1, 1], mount: 1 };
 #[derive(Debug)]
 pub(crate) struct Sequences<'o> {
     len: u32,
+    lean: Lean,
     ops: &'o [Op],
     seed: u64,
     subsets: usize,
@@ -73,9 +95,9 @@ pub(crate) struct Sequences<'o> {
 }
 
 impl<'o> Sequences<'o> {
-    pub(crate) fn new(len: u32, ops: &'o [Op], budget: Budget) -> Self {
+    pub(crate) fn new(len: u32, (mostly, ops): (Lean, &'o [Op]), budget: Budget) -> Self {
         let (seed, subsets) = (budget.seed, budget.subsets());
-        Self { len, ops, seed, subsets, done: 0, base: None, place: Place::new() }
+        Self { len, lean: mostly, ops, seed, subsets, done: 0, base: None, place: Place::new() }
     }
 
     pub(crate) fn run_next(&mut self, tally: &mut Tally) {
@@ -99,7 +121,7 @@ impl<'o> Sequences<'o> {
     fn run(&mut self, ops: &[Op], round: u64, tally: &mut Tally) -> Result<(), String> {
         let machine = MACHINE;
         if self.base.is_none() {
-            self.base = Some(base(&mut self.place)?);
+            self.base = Some(base(self.lean, &mut self.place)?);
         }
         let (bytes, step) = self.base.clone().ok_or("no base")?;
         let mut random = Random::new(self.seed ^ round << 32 ^ self.done);
@@ -171,7 +193,7 @@ impl<'o> Sequences<'o> {
 }
 
 /// A small file that was closed, and what it holds.
-pub(crate) fn base(place: &mut Place) -> Result<(Vec<u8>, Step), String> {
+pub(crate) fn base(lean: Lean, place: &mut Place) -> Result<(Vec<u8>, Step), String> {
     place.remove();
     set_machine(Some(MACHINE));
     let file = Manner::PLAIN.options().create(place.at()).map_err(|error| error.to_string())?;
@@ -197,6 +219,21 @@ pub(crate) fn base(place: &mut Place) -> Result<(Vec<u8>, Step), String> {
         Op::Close,
     ] {
         session.apply(op, &mut steps)?;
+    }
+    if lean == Lean::Log {
+        for op in [
+            Op::Log(LogOp::Add(Size::Small)),
+            Op::Log(LogOp::Add(Size::Large)),
+            Op::Log(LogOp::Add(Size::Over)),
+            Op::Log(LogOp::Add(Size::Small)),
+            Op::Log(LogOp::Step(0, 1)),
+            Op::Commit,
+            Op::Log(LogOp::Remove(3)),
+            Op::Log(LogOp::Update(1, Size::Other)),
+            Op::Close,
+        ] {
+            session.apply(op, &mut steps)?;
+        }
     }
     let found = contents(session.file()?)?;
     if found != session.newest().contents {

@@ -11,6 +11,9 @@ use pagestone_heap::BlockId;
 /// The heaps that operations know.
 pub(crate) const HEAPS: [&str; 2] = ["blocks", "more"];
 
+/// The log that operations know; its entries stand among the blocks of heaps.
+pub(crate) const LOG: &str = "entries";
+
 /// One block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Block {
@@ -34,9 +37,9 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// All live blocks.
+    /// All live blocks of heaps.
     pub(crate) fn live(&self) -> Vec<(String, BlockId)> {
-        let heaps = self.contents.heaps.iter();
+        let heaps = self.contents.heaps.iter().filter(|(name, _)| *name != LOG);
         heaps.flat_map(|(name, blocks)| blocks.keys().map(|id| (name.clone(), *id))).collect()
     }
 }

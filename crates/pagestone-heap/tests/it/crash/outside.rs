@@ -6,7 +6,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use pagestone_heap::{BlockId, ErrorKind, Heap, Pin, RegionFile};
+use pagestone_heap::{BlockId, ErrorKind, Pin, RegionFile};
 use pagestone_storage::{
     Location,
     seam::{Event, Machine, Plan, set_machine, watch},
@@ -14,7 +14,7 @@ use pagestone_storage::{
 
 use super::{
     model::Contents,
-    session::{Manner, contents},
+    session::{Manner, View, contents},
 };
 
 /// What a reader is told to do.
@@ -161,7 +161,7 @@ struct Life<'l> {
     /// The address of its mapping.
     base: usize,
     /// The heaps that were found: a committed one is there for good.
-    heaps: RefCell<Vec<(String, Heap)>>,
+    heaps: RefCell<Vec<(String, View)>>,
     orders: &'l Receiver<Order>,
     answers: &'l Sender<Told>,
 }
@@ -235,13 +235,13 @@ impl Life<'_> {
         }
     }
 
-    fn heap(&self, name: &str) -> Result<Option<Heap>, String> {
+    fn heap(&self, name: &str) -> Result<Option<View>, String> {
         let mut heaps = self.heaps.borrow_mut();
         if let Some((_, known)) = heaps.iter().find(|(its, _)| its == name) {
             // Nothing but the get itself notices a commit.
             return Ok(Some(known.clone()));
         }
-        match self.file.heap(name) {
+        match View::of(&self.file, name) {
             Ok(heap) => {
                 heaps.push((name.to_owned(), heap.clone()));
                 Ok(Some(heap))

@@ -14,7 +14,7 @@ use super::{
     exhaustive,
     model::{Expected, Model, Step},
     place::Place,
-    session::{Manner, Op, Session, Size, Steps},
+    session::{Lean, Manner, Op, Session, Size, Steps},
 };
 
 /// Images looked at for each crash that the run goes on from.
@@ -24,23 +24,23 @@ const LOOKS: usize = 5;
 pub(crate) type Base = (Vec<u8>, Step);
 
 /// One run from a small file.
-pub(crate) fn run(seed: u64, tally: &mut Tally) {
+pub(crate) fn run((lean, seed): (Lean, u64), tally: &mut Tally) {
     let mut place = Place::new();
-    match exhaustive::base(&mut place) {
-        Ok(base) => run_in(place, &base, (seed, tally)),
+    match exhaustive::base(lean, &mut place) {
+        Ok(base) => run_in((lean, place), &base, (seed, tally)),
         Err(error) => tally.violations.push(format!("seed {seed}: {error}")),
     }
 }
 
 /// One run from a file of another test.
 pub(crate) fn run_from(base: &Base, seed: u64, tally: &mut Tally) {
-    run_in(Place::new(), base, (seed, tally));
+    run_in((Lean::Heap, Place::new()), base, (seed, tally));
 }
 
 /// A file whose next commits sweep old tags.
 pub(crate) fn before_sweep() -> Base {
     let mut place = Place::new();
-    exhaustive::base(&mut place).unwrap();
+    exhaustive::base(Lean::Heap, &mut place).unwrap();
     let file = Manner::PLAIN.options().open(place.at()).unwrap();
     let heap = file.heap("blocks").unwrap();
     let mut writer = file.writer();
@@ -62,7 +62,7 @@ pub(crate) fn before_sweep() -> Base {
     (place.bytes().to_vec(), step)
 }
 
-fn run_in(place: Place, base: &Base, (seed, tally): (u64, &mut Tally)) {
+fn run_in((lean, place): (Lean, Place), base: &Base, (seed, tally): (u64, &mut Tally)) {
     tally.runs += 1;
     // Boots of one run are no boots of another, nor of what made the base.
     let machine = Machine { boot: [1 << 60 | seed << 8, 7], mount: 1 };
@@ -73,6 +73,7 @@ fn run_in(place: Place, base: &Base, (seed, tally): (u64, &mut Tally)) {
         device: Device::of(base.0.clone()),
         before: base.1.clone(),
         torn_commits: seed.is_multiple_of(4),
+        lean,
     };
     for crash in 0..4 {
         if let Err(error) = run.session_and_crash(tally) {
@@ -93,6 +94,7 @@ struct Run {
     /// Whether each session ends inside a commit, so that attempts at one generation follow each
     /// other.
     torn_commits: bool,
+    lean: Lean,
 }
 
 /// What precedes a commit that is torn: files of different lengths.
@@ -121,17 +123,17 @@ impl Run {
         if torn_commit {
             (manner.policy, count) = (CommitPolicy::Manual, self.random.within(2, 4));
         }
-        let random = &mut self.random;
+        let (lean, random) = (self.lean, &mut self.random);
         let (ran, trace) = self.place.watched(|| {
             let mut session = Session::open(at, manner, &mut steps)?;
             for left in (0..count).rev() {
                 if !torn_commit && random.chance(8) {
-                    session.apply_pinned(random, &mut steps)?;
+                    session.apply_pinned((lean, random), &mut steps)?;
                 }
                 let op = match torn_commit {
                     true if left == 0 => Op::Commit,
-                    true => random.pick(&BEFORE_COMMIT).unwrap_or(Op::Commit),
-                    false => Op::random(random, session.live()),
+                    true if lean == Lean::Heap => random.pick(&BEFORE_COMMIT).unwrap_or(Op::Commit),
+                    _ => lean.op(random, &session),
                 };
                 session.apply(op, &mut steps)?;
             }

@@ -2,17 +2,17 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use pagestone_heap::{BlockId, ErrorKind, Heap};
+use pagestone_heap::{BlockId, ErrorKind};
 use pagestone_storage::seam::set_observer;
 
-use super::model::Model;
+use super::{model::Model, session::View};
 
 type Seen = Option<Vec<u8>>;
 
 /// What the reader looks at and what it saw during one operation.
 #[derive(Debug, Default)]
 struct Watch {
-    heaps: Vec<(String, Heap)>,
+    heaps: Vec<(String, View)>,
     /// What each block held before the operation.
     before: Vec<(usize, BlockId, Seen)>,
     next: usize,
@@ -40,7 +40,7 @@ impl Reader {
     }
 
     /// Before an operation.
-    pub(crate) fn begin(&self, heaps: Vec<(String, Heap)>, model: &Model) {
+    pub(crate) fn begin(&self, heaps: Vec<(String, View)>, model: &Model) {
         let mut watch = self.0.borrow_mut();
         watch.before.clear();
         for (name, id) in &model.given {
@@ -81,7 +81,7 @@ impl Watch {
         }
         self.next = (self.next + 1) % self.before.len();
         let (heap, id, before) = &self.before[self.next];
-        let seen = match self.heaps[*heap].1.read(*id, <[u8]>::to_vec) {
+        let seen = match self.heaps[*heap].1.read(*id) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == ErrorKind::StaleId => None,
             Err(error) => {

@@ -8,14 +8,15 @@ use std::{
 };
 
 use pagestone_heap::{
-    BlockId, BlockWriter, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile,
-    ShrinkState, Stats, Verify,
+    BlockId, BlockWriter, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, Log, Pin,
+    RegionFile, ShrinkState, Stats, Verify,
 };
 use pagestone_storage::{Location, seam};
 use pagestone_testkit::random::Random;
 
 use super::{
-    model::{Block, Contents, HEAPS, Model, Step, bytes},
+    entries::{LogOp, Victim},
+    model::{Block, Contents, HEAPS, LOG, Model, Step, bytes},
     reader::Reader,
 };
 
@@ -30,10 +31,12 @@ pub(crate) enum Size {
     Over,
     /// So long that a stream makes its region longer.
     Long,
+    /// Longer than a segment whose entries are short.
+    Segment,
 }
 
 impl Size {
-    fn len(self, seed: u64) -> usize {
+    pub(crate) fn len(self, seed: u64) -> usize {
         let some = usize::try_from(seed % 5).unwrap_or(0);
         match self {
             Self::Empty => 0,
@@ -42,6 +45,7 @@ impl Size {
             Self::Large => 20_000 + 1000 * some,
             Self::Over => 262_200 + 100 * some,
             Self::Long => 1_050_000 + 70_000 * some,
+            Self::Segment => 1_200_000,
         }
     }
 }
@@ -76,6 +80,7 @@ pub(crate) enum Op {
     /// A shrink to its end, with its commits: one operation each.
     Shrink,
     ShrinkCancel,
+    Log(LogOp),
 }
 
 impl Op {
@@ -156,11 +161,15 @@ pub(crate) struct Session {
     reader: Option<Reader>,
     /// What the last step of a shrink said.
     shrinking: Option<ShrinkState>,
+    /// The segment that is being emptied.
+    pub(crate) victim: Option<Victim>,
+    /// Segments of the log when they were counted.
+    pub(crate) segments: usize,
 }
 
 type Done<T = ()> = Result<T, String>;
 
-fn text(error: &pagestone_heap::Error) -> String {
+pub(crate) fn text(error: &pagestone_heap::Error) -> String {
     error.to_string()
 }
 
@@ -192,6 +201,8 @@ impl Session {
             seed: generation << 16,
             reader: manner.reader.then(Reader::new),
             shrinking: None,
+            victim: None,
+            segments: 0,
         })
     }
 
@@ -207,14 +218,25 @@ impl Session {
         &self.newest
     }
 
+    pub(crate) fn newest_mut(&mut self) -> &mut Model {
+        &mut self.newest
+    }
+
+    /// Of this operation.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Does one operation and notes the state that it leaves.
     pub(crate) fn apply(&mut self, op: Op, steps: &mut Steps) -> Done {
-        if op == Op::Shrink {
-            return self.shrink(steps);
+        match op {
+            Op::Shrink => return self.shrink(steps),
+            Op::Log(LogOp::Compact(commits)) => return self.compact(commits, steps),
+            _ => {}
         }
         let file = self.file()?.clone();
         if let Some(reader) = &self.reader {
-            let heaps = if op.is_alone() { vec![] } else { all_heaps(&file)? };
+            let heaps = if op.is_alone() { vec![] } else { View::all(&file)? };
             reader.begin(heaps, &self.newest);
         }
         drop(file);
@@ -260,27 +282,34 @@ impl Session {
             let progress = file.shrink_step(Duration::ZERO).map_err(|error| text(&error))?;
             self.shrinking = Some(progress.state);
         }
-        if contents(&file)? != self.newest.contents {
-            return Err("a step changed contents".to_owned());
-        }
         drop(file);
+        self.check_contents()?;
         self.verify()
     }
 
+    pub(crate) fn check_contents(&self) -> Done {
+        let same = contents(self.file()?)? == self.newest.contents;
+        if same { Ok(()) } else { Err("a step changed contents".to_owned()) }
+    }
+
     /// Does operations while a pin holds all blocks, which stay as they are.
-    pub(crate) fn apply_pinned(&mut self, random: &mut Random, steps: &mut Steps) -> Done {
+    pub(crate) fn apply_pinned(
+        &mut self,
+        (lean, random): (Lean, &mut Random),
+        steps: &mut Steps,
+    ) -> Done {
         let file = self.file()?.clone();
         let pin = file.pin();
         let mut held = Vec::new();
         for (name, blocks) in &self.newest.contents.heaps {
-            let heap = file.heap(name).map_err(|error| text(&error))?;
+            let heap = View::of(&file, name).map_err(|error| text(&error))?;
             for (id, block) in blocks {
                 let bytes = heap.get(&pin, *id).map_err(|error| text(&error))?;
                 held.push((*id, bytes, Arc::clone(&block.bytes)));
             }
         }
         for _ in 0..6 {
-            let op = Op::random(random, self.live());
+            let op = lean.op(random, self);
             if op.is_alone() {
                 continue;
             }
@@ -300,11 +329,13 @@ impl Session {
             Op::Close | Op::Drop => self.reopen(op)?,
             Op::Step(count) => self.step(count)?,
             Op::ShrinkCancel => self.file()?.shrink_cancel(),
+            Op::Log(op) => self.change_log(op)?,
             Op::Commit => self.file()?.writer().commit().map_err(|error| text(&error))?,
             Op::CommitShared => self.file()?.commit().map_err(|error| text(&error))?,
             Op::Discard => {
                 self.file()?.writer().discard().map_err(|error| text(&error))?;
                 self.newest = self.committed.clone();
+                self.victim = None;
                 let found = contents(self.file()?)?;
                 if found != self.newest.contents {
                     return Err("another state than the last commit".to_owned());
@@ -436,8 +467,8 @@ impl Session {
         self.add(name, id.map_err(|error| error.to_string())?, bytes)
     }
 
-    /// Notes a block that was made.
-    fn add(&mut self, name: &str, id: BlockId, bytes: Arc<[u8]>) -> Done {
+    /// Notes a block or an entry that was made.
+    pub(crate) fn add(&mut self, name: &str, id: BlockId, bytes: Arc<[u8]>) -> Done {
         if !self.newest.given.insert((name.to_owned(), id)) {
             return Err(format!("{id:?} was given out before"));
         }
@@ -454,6 +485,7 @@ impl Session {
     }
 
     fn reopen(&mut self, op: Op) -> Done {
+        self.victim = None;
         let file = self.file.take().ok_or("closed")?;
         if op == Op::Close {
             let before = file.generation();
@@ -478,6 +510,7 @@ impl Session {
         while 0 < self.live() {
             self.apply(Op::Free(0), steps)?;
         }
+        self.drain_log(steps)?;
         let was_clean = self.file()?.stats();
         for round in 0..3 {
             let mut writer = self.file()?.writer();
@@ -489,6 +522,7 @@ impl Session {
     }
 
     pub(crate) fn verify(&self) -> Done {
+        self.check_removed()?;
         let report = self.file()?.verify(Verify::new()).map_err(|error| text(&error))?;
         if report.is_clean() { Ok(()) } else { Err(format!("verify: {:?}", report.problems)) }
     }
@@ -523,20 +557,78 @@ fn check_drained(stats: &Stats) -> Done {
     Err(format!("{rest} bytes of the file belong to nothing"))
 }
 
-fn all_heaps(file: &RegionFile) -> Done<Vec<(String, Heap)>> {
-    let heap = |name: String| {
-        let heap = file.heap(&name).map_err(|error| text(&error))?;
-        Ok((name, heap))
-    };
-    file.stores().into_iter().map(heap).collect()
+/// A heap or a log, to be read.
+#[derive(Debug, Clone)]
+pub(crate) enum View {
+    Heap(Heap),
+    Log(Log),
+}
+
+impl View {
+    pub(crate) fn of(file: &RegionFile, name: &str) -> pagestone_heap::Result<Self> {
+        if name == LOG { file.log(name).map(Self::Log) } else { file.heap(name).map(Self::Heap) }
+    }
+
+    fn all(file: &RegionFile) -> Done<Vec<(String, Self)>> {
+        let view = |name: String| {
+            let view = Self::of(file, &name).map_err(|error| text(&error))?;
+            Ok((name, view))
+        };
+        file.stores().into_iter().map(view).collect()
+    }
+
+    pub(crate) fn get<'p>(
+        &self,
+        pin: &'p Pin<'_>,
+        id: BlockId,
+    ) -> pagestone_heap::Result<&'p [u8]> {
+        match self {
+            Self::Heap(heap) => heap.get(pin, id),
+            Self::Log(log) => log.get(pin, id),
+        }
+    }
+
+    pub(crate) fn read(&self, id: BlockId) -> pagestone_heap::Result<Vec<u8>> {
+        match self {
+            Self::Heap(heap) => heap.read(id, <[u8]>::to_vec),
+            Self::Log(log) => log.get(&log.file().pin(), id).map(<[u8]>::to_vec),
+        }
+    }
+}
+
+/// What operations a run picks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lean {
+    Heap,
+    /// Mostly on entries.
+    Log,
+}
+
+impl Lean {
+    pub(crate) fn op(self, random: &mut Random, session: &Session) -> Op {
+        if self == Self::Log && random.chance(65) {
+            return Op::Log(LogOp::random(random, session.entry_count()));
+        }
+        Op::random(random, session.live())
+    }
 }
 
 /// All that a file shows.
 pub(crate) fn contents(file: &RegionFile) -> Done<Contents> {
     let mut found = Contents::default();
     let pin = file.pin();
-    for (name, heap) in all_heaps(file)? {
+    for (name, view) in View::all(file)? {
         let blocks = found.heaps.entry(name).or_default();
+        let heap = match view {
+            View::Heap(heap) => heap,
+            View::Log(log) => {
+                for id in log.ids(&pin) {
+                    let bytes = log.get(&pin, id).map_err(|error| format!("contents: {error}"))?;
+                    blocks.insert(id, Block { bytes: bytes.into(), flags: 0 });
+                }
+                continue;
+            }
+        };
         for block in heap.blocks(&pin) {
             let (id, bytes) = block.map_err(|error| format!("contents: {error}"))?;
             let flags = heap.flags(&pin, id).map_err(|error| text(&error))?;
