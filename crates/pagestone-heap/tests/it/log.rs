@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pagestone_heap::{Backup, BlockId, ErrorKind, Log, RegionFile, Shrink, Verify, Writer};
+use rstest::rstest;
 
 use crate::support::{Dice, Scene, check_clean, marked, options};
 
@@ -265,4 +266,126 @@ fn a_damaged_entry_hides_none_behind_it() {
     let refused = file.copy_compact(scene.at("copy.pgs"), &options()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
     assert!(!scene.path("copy.pgs").exists());
+}
+
+/// A hundred entries, committed, and closed or not; the bytes of the file are changed by `damage`,
+/// which is told where each entry lies.
+fn damaged(closed: bool, damage: impl FnOnce(&mut [u8], &[usize])) -> (Scene, Vec<BlockId>) {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let ids: Vec<BlockId> =
+        (0..100).map(|nth| log.add(&mut file.writer(), &marked(nth, 500)).unwrap()).collect();
+    let place = |id: &BlockId| log.facts(&file.pin(), *id).unwrap().offset;
+    let places: Vec<usize> = ids.iter().map(|id| usize::try_from(place(id)).unwrap()).collect();
+    log.remove(&mut file.writer(), ids[60]).unwrap();
+    file.commit().unwrap();
+    log.add(&mut file.writer(), b"what no commit has").unwrap();
+    drop(log);
+    if closed {
+        file.close().unwrap();
+    } else {
+        drop(file);
+    }
+    let mut bytes = std::fs::read(scene.path("file.pgs")).unwrap();
+    damage(&mut bytes, &places);
+    let written = std::fs::OpenOptions::new().write(true).open(scene.path("file.pgs")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&written, &bytes, 0).unwrap();
+    (scene, ids)
+}
+
+/// All but those that were removed or `spoilt` are there.
+#[track_caller]
+fn check_others(log: &Log, ids: &[BlockId], spoilt: usize) {
+    let pin = log.file().pin();
+    for (nth, id) in ids.iter().enumerate().filter(|(nth, _)| *nth != 60 && *nth != spoilt) {
+        assert_eq!(log.get(&pin, *id).unwrap(), marked(nth as u64, 500), "{nth}");
+    }
+}
+
+#[rstest]
+fn a_damaged_entry_is_one_error(
+    #[values(false, true)] closed: bool,
+    // Its length reaches behind the segment, it is another, the id is another, no id.
+    #[values((16, 0x6000_01f4_u32), (16, 480), (0, 7), (20, 1))] (at, word): (usize, u32),
+) {
+    let (scene, ids) = damaged(closed, |bytes, places| {
+        let at = places[40] + at;
+        bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+    });
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    check_others(&log, &ids, 40);
+    let report = file.verify(Verify::new()).unwrap();
+    assert_eq!(report.problem_count, 1, "{:?}", report.problems);
+    // A get compares place and id; checksums are for verify, and for whatever moves or copies.
+    let pin = file.pin();
+    if let Err(error) = log.get(&pin, ids[40]) {
+        let said = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{said}");
+        assert!(said.contains("file.pgs") && said.contains("offset"), "{said}");
+    } else {
+        assert!(at == 20 || word == 480, "{at} {word}");
+    }
+    drop(pin);
+    let mut writer = file.writer();
+    for nth in 0..3000 {
+        log.add(&mut writer, &marked(nth, 500)).unwrap();
+    }
+    writer.commit().unwrap();
+    let segment = log.segments(&mut writer).unwrap()[0];
+    let refused = log.evacuate(&mut writer, (segment.number, 0), |_| false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert_eq!(log.segments(&mut writer).unwrap()[0].number, segment.number);
+    writer.commit().unwrap();
+    for nth in 0..3000 {
+        log.add(&mut writer, &marked(nth, 500)).unwrap();
+    }
+    drop(writer);
+    check_others(&log, &ids, 40);
+}
+
+/// The length of an entry that does not count any more leads past one that does.
+#[test]
+fn an_entry_behind_a_damaged_one_is_not_given_back() {
+    let (scene, ids) = damaged(true, |bytes, places| {
+        let at = places[60] + 16;
+        let stride = places[62] - places[60];
+        let len = u32::try_from(stride - 32).unwrap();
+        bytes[at..at + 4].copy_from_slice(&len.to_le_bytes());
+    });
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    let mut writer = file.writer();
+    let number = log.segments(&mut writer).unwrap()[0].number;
+    let refused = log.evacuate(&mut writer, (number, 0), |_| false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    for nth in 0..3000 {
+        log.add(&mut writer, &marked(nth, 500)).unwrap();
+        writer.commit().unwrap();
+    }
+    drop(writer);
+    check_others(&log, &ids, 60);
+}
+
+/// A place to go on at that a discard made stale.
+#[test]
+fn a_segment_is_given_back_only_when_it_is_empty() {
+    let (scene, ids) = damaged(true, |_, _| {});
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    let mut writer = file.writer();
+    let number = log.segments(&mut writer).unwrap()[0].number;
+    let step = log.evacuate(&mut writer, (number, 0), |moved| 20_000 <= moved).unwrap();
+    writer.discard().unwrap();
+    let refused = log.evacuate(&mut writer, (number, step.next.unwrap()), |_| false).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert_eq!(log.evacuate(&mut writer, (number, 0), |_| false).unwrap().next, None);
+    writer.commit().unwrap();
+    for nth in 0..3000 {
+        log.add(&mut writer, &marked(nth, 500)).unwrap();
+    }
+    drop(writer);
+    check_others(&log, &ids, 60);
+    check_clean(&file);
 }

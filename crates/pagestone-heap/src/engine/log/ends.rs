@@ -40,6 +40,8 @@ impl Engine<'_> {
                 (Some((_, len)), Some(segment)) => {
                     segment.live += (ENTRY_HEADER + len).next_multiple_of(GRAIN);
                 }
+                // Damaged: as long as it is named its segment is not empty.
+                (None, Some(segment)) => segment.live += GRAIN,
                 _ => wrong = Some((slot, word.0)),
             }
         });
@@ -229,18 +231,20 @@ impl Engine<'_> {
 
     /// Sees to it that nothing is appended over the entry that a slot names: its segment ends
     /// behind it. Where that was not so, a damaged entry before it hid it, or somebody forged the
-    /// slot. False where the slot names no entry of a segment of its log.
+    /// slot. False where the slot names no place in a segment of its log.
     pub(crate) fn cover_entry(&mut self, store: &Store, word: Word) -> bool {
-        let Some((_, len)) = self.shared.entry_at(word) else { return false };
+        let len = self.shared.entry_at(word).map(|(_, len)| len);
         let at = word.body() * GRAIN;
-        let end = at + (ENTRY_HEADER + len).next_multiple_of(GRAIN);
         let holding = self.state.holding(at).filter(|(_, region)| region.base() <= at);
         let number = holding.map(|(number, _)| number);
         let Some(segment) = number.and_then(|number| self.segment_mut(number, store.number)) else {
             return false;
         };
-        if segment.end < end {
-            (segment.end, segment.sealed) = (end, true);
+        match len.map(|len| at + (ENTRY_HEADER + len).next_multiple_of(GRAIN)) {
+            Some(end) if segment.end < end => (segment.end, segment.sealed) = (end, true),
+            Some(_) => {}
+            // Damaged: a get says so, and nothing comes to lie in its place.
+            None => segment.sealed = true,
         }
         true
     }

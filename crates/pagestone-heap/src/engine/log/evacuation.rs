@@ -18,6 +18,7 @@ impl Engine<'_> {
         enough: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Moved> {
         self.touch()?;
+        self.count_segments(store)?;
         let region = self.state.region(number).copied();
         let segment = self.segments(store).by_number.get(&number).copied();
         let (Some(region), Some(segment)) = (region, segment) else {
@@ -41,6 +42,12 @@ impl Engine<'_> {
             if enough(bytes) && at < segment.end {
                 return Ok(Moved { next: Some(at), bytes });
             }
+        }
+        let live = self.segments(store).by_number.get(&number).map_or(0, |segment| segment.live);
+        if live != 0 {
+            // A damaged length led past what slots name, or the place to go on at was none.
+            let what = ("bytes that live in a segment behind its last entry", region.range.start);
+            return Err(self.corrupt(what, 0, live));
         }
         let segments = self.segments(store);
         segments.by_number.remove(&number);
