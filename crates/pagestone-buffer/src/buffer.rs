@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use pagestone_heap::{EntryFacts, Log, Pin, RegionFile, Result, Writer};
 
-use crate::{EntryId, compact::Victim, reader::EntryReader};
+use crate::{EntryId, compact::Victims, reader::EntryReader};
 
 /// Buffers of a region file, by name.
 pub trait Buffers {
@@ -33,7 +33,7 @@ impl Buffers for RegionFile {
 pub struct EntryBuffer {
     pub(crate) log: Log,
     /// The segment that is being compacted, and where to go on in it.
-    pub(crate) victim: Arc<Mutex<Option<Victim>>>,
+    pub(crate) victim: Arc<Mutex<Victims>>,
 }
 
 /// What a buffer holds, and what it takes. Lengths are bytes.

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pagestone_heap::{Result, SegmentFacts, Writer};
+use pagestone_heap::{ErrorKind, Result, SegmentFacts, Writer};
 
 use crate::EntryBuffer;
 
@@ -21,6 +21,16 @@ pub(crate) struct Victim {
     number: u32,
     first_sequence: u64,
     next: u64,
+    /// After how many discards of the file: one brings back what was moved.
+    discards: u64,
+}
+
+/// What steps know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Victims {
+    current: Option<Victim>,
+    /// Segments with a damaged entry: number and first sequence.
+    damaged: Vec<(u32, u64)>,
 }
 
 /// How much one step may do.
@@ -145,7 +155,8 @@ impl EntryBuffer {
     /// # Errors
     ///
     /// `OutOfSpace`, with nothing lost: what was moved is moved, the rest can be later; `Corrupt`
-    /// for a damaged entry, whose segment stays as it is; what a change can fail with.
+    /// for a damaged entry: its segment stays as it is, and steps of this buffer leave it alone
+    /// until the file is opened again; what a change can fail with.
     pub fn compact_step(&self, writer: &mut Writer<'_>, budget: Budget) -> Result<Progress> {
         self.step(writer, budget, (LEAST, u64::MAX))
     }
@@ -158,15 +169,25 @@ impl EntryBuffer {
         budget: Budget,
         (least, before): (f64, u64),
     ) -> Result<Progress> {
-        let segments = self.log.segments(writer)?;
-        let mut current = self.current();
+        let mut segments = self.log.segments(writer)?;
+        let discards = self.file().discards();
+        let mut victims = self.victims();
+        let Victims { current, damaged } = &mut *victims;
+        segments.retain(|segment| !damaged.contains(&(segment.number, segment.first_sequence)));
         // A discard may have taken the segment away, or another may have its number.
         let known = current.filter(|victim| {
-            segments.iter().any(|segment| {
-                (segment.number, segment.first_sequence) == (victim.number, victim.first_sequence)
-            })
+            victim.discards == discards
+                && segments.iter().any(|segment| {
+                    (segment.number, segment.first_sequence)
+                        == (victim.number, victim.first_sequence)
+                })
         });
-        let Some(victim) = known.or_else(|| choose(&segments, (least, before))) else {
+        let chosen = || {
+            let segment = choose(&segments, (least, before))?;
+            let SegmentFacts { number, first_sequence, .. } = segment;
+            Some(Victim { number, first_sequence, next: 0, discards })
+        };
+        let Some(victim) = known.or_else(chosen) else {
             *current = None;
             return Ok(Progress { state: State::Done, moved: 0, freed: 0 });
         };
@@ -179,6 +200,9 @@ impl EntryBuffer {
             Err(error) => {
                 // The next step looks for another one; this one stays for whoever repairs it.
                 *current = None;
+                if error.kind() == ErrorKind::Corrupt {
+                    damaged.push((victim.number, victim.first_sequence));
+                }
                 return Err(error);
             }
         };
@@ -189,8 +213,8 @@ impl EntryBuffer {
         Ok(Progress { state, moved: done.moved, freed })
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<Victim>> {
-        // A value of one word: nothing is half done.
+    fn victims(&self) -> MutexGuard<'_, Victims> {
+        // Each of them is changed at once: nothing is half done.
         self.victim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -231,7 +255,7 @@ impl EntryBuffer {
 
 /// The segment that is worth it most.
 #[expect(clippy::cast_precision_loss, reason = "a comparison needs few digits")]
-fn choose(segments: &[SegmentFacts], (least, before): (f64, u64)) -> Option<Victim> {
+fn choose(segments: &[SegmentFacts], (least, before): (f64, u64)) -> Option<SegmentFacts> {
     let newest = segments.last()?.first_sequence as f64 + 1.0;
     let worth = |segment: &SegmentFacts| {
         let share = garbage(segment);
@@ -241,6 +265,5 @@ fn choose(segments: &[SegmentFacts], (least, before): (f64, u64)) -> Option<Vict
     let eligible = segments.iter().filter(|segment| {
         segment.first_sequence < before && least <= garbage(segment) && segment.used != 0
     });
-    let best = eligible.max_by(|a, b| worth(a).total_cmp(&worth(b)))?;
-    Some(Victim { number: best.number, first_sequence: best.first_sequence, next: 0 })
+    eligible.max_by(|a, b| worth(a).total_cmp(&worth(b))).copied()
 }

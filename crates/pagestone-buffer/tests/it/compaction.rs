@@ -8,7 +8,7 @@ use std::{
 };
 
 use pagestone_buffer::{Budget, Buffers, Compact, EntryBuffer, EntryId, Policy, State};
-use pagestone_heap::RegionFile;
+use pagestone_heap::{ErrorKind, RegionFile};
 
 use crate::support::{Scene, check_clean, content, mix, number_of, options};
 
@@ -207,4 +207,58 @@ fn a_thread_compacts_until_it_is_dropped() {
     drop(buffer.compact_in_background(Policy::GarbageShare(0.3), Duration::from_hours(1)).unwrap());
     drop(buffer);
     file.close().unwrap();
+}
+
+#[test]
+fn a_segment_begins_again_after_a_discard() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (buffer, entries) = used(&file, 20_000);
+    for bytes in [5_000, 200_000, 1] {
+        buffer.compact_step(&mut file.writer(), Budget::bytes(bytes)).unwrap();
+        file.writer().discard().unwrap();
+    }
+    // What was moved before the discards is back in its segment: none of it is lost with it.
+    let mut writer = file.writer();
+    while buffer.compact_step(&mut writer, Budget::bytes(50_000)).unwrap().is_running() {}
+    writer.commit().unwrap();
+    for number in 0..10_000 {
+        buffer.add(&mut writer, &content(number)).unwrap();
+    }
+    drop(writer);
+    let pin = file.pin();
+    for (id, number) in &entries {
+        assert_eq!(buffer.get(&pin, *id).unwrap(), content(*number));
+    }
+    drop(pin);
+    check_clean(&file);
+}
+
+#[test]
+fn a_damaged_segment_is_left_alone() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (buffer, entries) = used(&file, 20_000);
+    let (spoilt, _) = entries[entries.len() / 3];
+    let at = buffer.header(&file.pin(), spoilt).unwrap().offset + 40;
+    drop(buffer);
+    file.close().unwrap();
+    scene.change("file.pgs", at, |byte| byte ^ 1);
+    let file = scene.open();
+    let buffer = file.buffer("buffer").unwrap();
+    let before = taken(&file);
+    let refused = loop {
+        match buffer.compact(Compact::new()) {
+            Err(error) => break error,
+            Ok(done) => assert_ne!(done.moved, 0, "the damage was not met"),
+        }
+    };
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    assert!(refused.to_string().contains("file.pgs"), "{refused}");
+    assert_eq!(buffer.compact(Compact::new()).unwrap().state, State::Done);
+    assert!(taken(&file) < before * 3 / 4, "{} of {before}", taken(&file));
+    let pin = file.pin();
+    for (id, number) in entries.iter().filter(|(id, _)| *id != spoilt) {
+        assert_eq!(buffer.get(&pin, *id).unwrap(), content(*number));
+    }
 }

@@ -1,6 +1,8 @@
 //! Files in temporary directories, and contents that tell which they are.
 #![expect(unsafe_code, reason = "the one promise that a test makes for its own directory")]
 
+use std::os::unix::fs::FileExt;
+
 use pagestone_heap::{FileOptions, RegionFile, Verify};
 use pagestone_storage::{Location, TrustedDir};
 
@@ -23,6 +25,15 @@ impl Scene {
 
     pub(crate) fn create(&self) -> RegionFile {
         options().create(self.at("file.pgs")).unwrap()
+    }
+
+    /// Changes one byte of a file that is closed.
+    pub(crate) fn change(&self, name: &str, at: u64, change: impl FnOnce(u8) -> u8) {
+        let file = std::fs::File::options().read(true).write(true).open(self.dir.path().join(name));
+        let file = file.unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[change(byte[0])], at).unwrap();
     }
 
     pub(crate) fn open(&self) -> RegionFile {
