@@ -11,8 +11,8 @@ use std::{
 };
 
 use pagestone_heap::{
-    BlockId, BlockWriter, Error, ErrorKind, FileOptions, Filter, Heap, HeapMut, Pin, RegionFile,
-    Result, Unclean, Verify,
+    BlockId, BlockWriter, Error, ErrorKind, FileOptions, Filter, Heap, HeapMut, Log, Pin,
+    RegionFile, Result, Unclean, Verify, Writer,
 };
 use pagestone_storage::TrustedDir;
 
@@ -79,6 +79,7 @@ impl Subject {
         let (read, clean) = self.read(&file, known);
         if way != Way::ReadOnly {
             Self::change(&file, known, (way, clean));
+            Self::change_logs(&file, (way, clean));
             self.look(&file, known);
             if Self::told(file.close()).is_some() {
                 let again = options(Way::Untrusted).open(self.dir.file("hostile.pgs"));
@@ -113,7 +114,7 @@ impl Subject {
     }
 
     fn heaps(file: &RegionFile) -> Vec<Heap> {
-        let stores = file.stores();
+        let stores = file.heaps();
         // More stores than a case has blocks are only more of the same.
         stores.iter().take(20).filter_map(|name| Self::told(file.heap(name))).collect()
     }
@@ -162,9 +163,85 @@ impl Subject {
                 self.touched.set(self.touched.get() ^ got.map_or(0, sum));
             }
         }
+        read += self.look_logs((file, &pin), &ids);
         drop(file.stats());
         assert!(file.root("no such name").is_none());
         read
+    }
+
+    fn logs(file: &RegionFile) -> Vec<Log> {
+        file.logs().iter().take(20).filter_map(|name| Self::told(file.log(name))).collect()
+    }
+
+    /// Every reading call on every log; returns how many entries were read.
+    fn look_logs(&self, (file, pin): (&RegionFile, &Pin<'_>), ids: &[BlockId]) -> usize {
+        let mut read = 0;
+        for log in Self::logs(file) {
+            let listed: Vec<BlockId> = log.ids(pin).take(1_000_000).collect();
+            for id in listed.iter().chain(ids) {
+                let got = Self::told(log.get(pin, *id));
+                let len = Self::told(log.facts(pin, *id)).map(|facts| facts.len);
+                assert_eq!(got.map(|bytes| bytes.len() as u64), len);
+                assert_eq!(got.is_some(), log.contains(pin, *id));
+                self.touched.set(self.touched.get() ^ got.map_or(0, sum));
+            }
+            log.get_many(pin, &listed, |_, bytes| {
+                read += usize::from(Self::told(bytes).is_some_and(|bytes| sum(bytes) < 256));
+            });
+        }
+        read
+    }
+
+    /// Changes of all kinds to each log: what a pin shows stays, and what no change named.
+    fn change_logs(file: &RegionFile, (way, clean): (Way, bool)) {
+        for log in Self::logs(file) {
+            let pin = file.pin();
+            let ids: Vec<BlockId> = log.ids(&pin).take(2000).collect();
+            let get = |id: &BlockId| Some((*id, Self::told(log.get(&pin, *id))?));
+            let entries: Vec<(BlockId, &[u8])> = ids.iter().filter_map(get).collect();
+            let copies: Vec<Vec<u8>> = entries.iter().map(|(_, bytes)| bytes.to_vec()).collect();
+            let same = || entries.iter().zip(&copies).all(|((_, now), before)| now == before);
+            let mut writer = file.writer();
+            for len in [9_000, 10, 40, 120, 300, 0].iter().cycle().take(18) {
+                Self::told(log.add(&mut writer, &vec![0xee; *len]));
+            }
+            assert!(same(), "{way:?}: live bytes were handed out");
+            for (at, (id, _)) in entries.iter().enumerate().filter(|(at, _)| at % 5 < 2) {
+                Self::told(match at % 5 {
+                    0 => log.remove(&mut writer, *id),
+                    _ => log.update(&mut writer, *id, &[0xdd; 90]),
+                });
+            }
+            for _ in 0..2 {
+                Self::empty(&log, &mut writer);
+                Self::told(log.add(&mut writer, &[0xee; 70_000]));
+                Self::told(writer.commit());
+                assert!(same(), "{way:?}: pinned bytes were handed out");
+            }
+            drop(writer);
+            let others = entries.iter().zip(&copies).enumerate().filter(|(at, _)| 2 <= at % 5);
+            for (_, ((id, _), before)) in others {
+                if let Some(now) = Self::told(log.get(&pin, *id)) {
+                    assert!(!clean || now == before, "{way:?}: entry {id} changed by itself");
+                }
+            }
+            drop(pin);
+            Self::told(log.add(&mut file.writer(), b"undone"));
+            Self::told(file.writer().discard());
+        }
+    }
+
+    /// Evacuates every segment there is, each in steps.
+    fn empty(log: &Log, writer: &mut Writer<'_>) {
+        for segment in Self::told(log.segments(writer)).into_iter().flatten() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let enough = |moved| 200 <= moved;
+                let step = Self::told(log.evacuate(writer, (segment.number, from), enough));
+                next = step.and_then(|step| step.next);
+                assert!(next.is_none_or(|next| from < next), "no end");
+            }
+        }
     }
 
     /// A reader shows what a get shows, and stops where the block does.

@@ -1,0 +1,194 @@
+//! The same for logs: flips of every byte that is used, lengths and places that lie.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use pagestone_heap::{BlockId, RegionFile, Verify};
+
+use super::{
+    Bench,
+    driver::{Outcome, WAYS},
+    forge::{Image, UNIT},
+    written,
+};
+use crate::{
+    crash::place::Place,
+    support::{Dice, Scene, budget, marked, options, say, seed},
+};
+
+const SEGMENT: u8 = 5;
+const ENTRY: u8 = 253;
+
+type Entries = BTreeMap<BlockId, Vec<u8>>;
+
+fn entries(file: &RegionFile) -> pagestone_heap::Result<Entries> {
+    let (log, pin) = (file.log("log")?, file.pin());
+    log.ids(&pin).map(|id| log.get(&pin, id).map(|bytes| (id, bytes.to_vec()))).collect()
+}
+
+/// A file with a log of several segments, with updates, removes and moved entries; closed or not.
+fn log(closed: bool) -> (Image, Entries) {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let mut writer = file.writer();
+    let lens = [0, 8, 16, 100, 30, 200, 100, 17, 700, 40, 100, 60];
+    let ids = lens.map(|len| log.add(&mut writer, &marked(1, len)).unwrap());
+    writer.commit().unwrap();
+    for nth in [4, 10] {
+        log.remove(&mut writer, ids[nth]).unwrap();
+        log.update(&mut writer, ids[nth + 1], &marked(2, 130)).unwrap();
+    }
+    let number = log.segments(&mut writer).unwrap()[0].number;
+    log.evacuate(&mut writer, (number, 0), |moved| 300 <= moved).unwrap();
+    writer.commit().unwrap();
+    log.add(&mut writer, &marked(3, 90)).unwrap();
+    log.update(&mut writer, ids[2], &marked(3, 20)).unwrap();
+    drop(writer);
+    let held = entries(&file).unwrap();
+    drop(log);
+    if closed {
+        file.close().unwrap()
+    } else {
+        drop(file)
+    }
+    (Image { bytes: std::fs::read(scene.path("file.pgs")).unwrap() }, held)
+}
+
+/// Each byte that is used with a bit flipped: an open that trusts nothing and a check after it
+/// find it, or all entries are right.
+#[test]
+fn no_flip_gives_wrong_bytes_unseen() {
+    let (image, held) = log(true);
+    let mut place = Place::new();
+    // A superblock that is damaged is a commit that was torn: the one before it counts.
+    let word = |at: usize| image.bytes.get(at..at + 8).is_some_and(|word| word != [0; 8]);
+    let used = |at: &usize| {
+        let at = *at / 8 * 8;
+        8192 <= at && (word(at - 8) || word(at) || word(at + 8))
+    };
+    let places: Vec<usize> = written(&image).into_iter().filter(used).collect();
+    let mut bytes = image.bytes.clone();
+    let (mut refused, mut found, mut right) = (0, 0, 0);
+    let (start, budget) = (Instant::now(), budget(3.0));
+    // A step that shares no factor with the number of places visits all of them, mixed.
+    let (mut nth, count) = (0, places.len());
+    let step = (count * 5 / 8..).find(|step| super::gcd(*step as u64, count as u64) == 1).unwrap();
+    while nth < count && start.elapsed() < budget {
+        let flipped = places[nth * step % count];
+        nth += 1;
+        bytes[flipped] ^= 1 << (flipped % 8);
+        place.install(&bytes);
+        bytes[flipped] ^= 1 << (flipped % 8);
+        let at = place.at();
+        let (shown, _) = place.watched(|| {
+            let file = options().untrusted(true).open(at).map_err(|error| error.to_string())?;
+            let report = file.verify(Verify::new()).map_err(|error| error.to_string())?;
+            Ok(report.is_clean().then(|| entries(&file).unwrap()))
+        });
+        match shown {
+            Err(error) => {
+                assert!(!error.starts_with("panic"), "byte {flipped:#x} flipped: {error}");
+                refused += 1;
+            }
+            Ok(None) => found += 1,
+            Ok(Some(shown)) => {
+                right += 1;
+                assert!(shown == held, "byte {flipped:#x} flipped: wrong, and nobody says so");
+            }
+        }
+    }
+    say(&format!(
+        "hostile: flips of a log: {nth} of {count}, {refused} refused, {found} found by verify, \
+         {right} right"
+    ));
+}
+
+#[test]
+fn a_flipped_or_forged_log_never_panics() {
+    for closed in [true, false] {
+        let (image, held) = log(closed);
+        let mut bench = Bench::new(held.keys().copied().collect());
+        for outcome in bench.check_all("a sound log", &image.bytes) {
+            assert!(matches!(outcome, Outcome::Opened(10.., true)), "{outcome:?}");
+        }
+        let places = written(&image);
+        let mut dice = Dice::new(seed());
+        let (start, budget) = (Instant::now(), budget(3.0) / 2);
+        while start.elapsed() < budget {
+            let mut forged = image.clone();
+            let mut what = format!("log, closed {closed}");
+            for _ in 0..=dice.below(3) {
+                what.push_str(&change(&mut forged, (&places, &mut dice)));
+            }
+            bench.check(&what, &forged.bytes, WAYS[dice.nth(3)]);
+        }
+        bench.say("log");
+    }
+}
+
+/// One change: a bit, a word of a header, a place or an end that lies, with right checksums where
+/// the dice say so.
+fn change(image: &mut Image, (places, dice): (&[usize], &mut Dice)) -> String {
+    let slots: Vec<(usize, u64)> =
+        image.slots().into_iter().filter(|(_, word)| word.to_le_bytes()[5] == ENTRY).collect();
+    let segments: Vec<_> =
+        image.regions().into_iter().filter(|region| region.kind == SEGMENT).collect();
+    let (slot, segment) = match (slots.is_empty(), segments.is_empty()) {
+        (false, false) => (slots[dice.nth(slots.len())], segments[dice.nth(segments.len())]),
+        _ => return String::new(),
+    };
+    let entry = usize::try_from(slot.1 & 0xff_ffff_ffff).unwrap() * 16;
+    let fits = entry + 32 <= image.bytes.len();
+    match dice.below(6) {
+        0 => {
+            let place = places[dice.nth(places.len())];
+            image.bytes[place] ^= 1 << dice.below(8);
+            format!(", byte {place:#x}")
+        }
+        1 if fits => {
+            let len = [0, 1, 16, 5000, 1 << 20, u32::MAX - 1, u32::MAX][dice.nth(7)];
+            image.set(entry + 16, &len.to_le_bytes());
+            sum_entry(image, entry, segment.start);
+            format!(", length {len} at {entry:#x}")
+        }
+        2 if fits => {
+            let id = slots[dice.nth(slots.len())].0 as u64 % UNIT as u64 / 16;
+            image.set_word(entry, id << 24 | dice.below(3));
+            sum_entry(image, entry, segment.start);
+            format!(", index {id} at {entry:#x}")
+        }
+        3 => {
+            let to = [0, segment.start, segment.start + 64, segment.start + segment.len - 32];
+            let to = [to[dice.nth(4)], entry + 16, entry + 32][dice.nth(3)];
+            let (at, word) = image.newest(slot.0);
+            image.set_word(at, word & !0xff_ffff_ffff | to as u64 / 16);
+            format!(", slot {:#x} names {to:#x}", slot.0)
+        }
+        4 => {
+            let pair = UNIT + 32 * segment.number + 16;
+            let (at, word) = image.newest(pair);
+            let end = [0, 16, 64, 80, segment.len as u64, segment.len as u64 + 16, 1 << 46];
+            image.set_word(at, word & !0x7fff_ffff_ffff | end[dice.nth(7)]);
+            format!(", end of {}", segment.number)
+        }
+        _ => {
+            let other = places[dice.nth(places.len())] / 8 * 8;
+            let place = places[dice.nth(places.len())] / 8 * 8;
+            let word = image.word(other);
+            image.set_word(place, word);
+            format!(", word of {other:#x} at {place:#x}")
+        }
+    }
+}
+
+/// Makes the checksum of an entry right, as one of this segment.
+fn sum_entry(image: &mut Image, at: usize, segment: usize) {
+    let len = u32::from_le_bytes(*image.bytes[at + 16..].first_chunk().unwrap());
+    let len = if len == u32::MAX { 0 } else { len as usize };
+    let Some(payload) = image.bytes.get(at + 32..at + 32 + len) else { return };
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&image.bytes[segment + 32..segment + 40]);
+    hasher.update(&image.bytes[at..at + 20]);
+    hasher.update(payload);
+    image.set(at + 20, &hasher.finalize().to_le_bytes());
+}
