@@ -99,7 +99,7 @@ struct BenchArgs {
     /// One short round: shows that everything runs, proves nothing.
     #[arg(long)]
     quick: bool,
-    /// Run the other engines of benches/compare too.
+    /// Run the other engines of benches/peers too.
     #[arg(long)]
     peers: bool,
     /// How often each contender runs; the median counts. Default 3, or 1 with --quick.

@@ -73,6 +73,30 @@ impl Folder {
         Ok(len)
     }
 
+    /// The bytes that the files inside have taken from the device, and their lengths, those of
+    /// folders in the folder with them.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be asked.
+    pub fn files_taken(&self) -> Result<[u64; 2]> {
+        let mut taken = [0, 0];
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                // An engine at work may take a file away in between.
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    taken = [taken[0] + metadata.blocks() * 512, taken[1] + metadata.len()];
+                }
+            }
+        }
+        Ok(taken)
+    }
+
     /// The device that the folder is on.
     ///
     /// # Errors

@@ -6,7 +6,9 @@ mod folder; // a folder on the target's device, and the promise about it
 mod words; // records of any number of words
 mod keys; // keys in the orders that sorts are measured on
 mod sorted; // a sorted storage with an accelerator, and what is looked up in it
+mod process; // children, private memory, bytes of devices, who runs first
 pub mod heap; // workload H: the blocks, and who keeps them
+pub mod entries; // workload E: the entries, and who keeps them
 mod device; // bytes that a block device has written
 mod raw; // mapped files and blocks of mimalloc: the home of unsafe code
 
@@ -15,6 +17,10 @@ pub use crate::{
     device::Device,
     folder::{Folder, drop_pages},
     keys::{Distribution, Random},
+    process::{
+        Watch, device_reads, private_memory, resident_peak, run_and_kill, run_child,
+        scheduled_first, waits_of_thread, written_bytes,
+    },
     raw::{Mapping, MiBlock, Populate},
     scale::Scale,
     sorted::{Accelerator, Probes, Sorted, sorted_pairs},

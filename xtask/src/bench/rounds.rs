@@ -123,6 +123,7 @@ fn run_one(root: &Path, key: &Key, options: &Options) -> Result<Told> {
         Key::Peer(id) => run_criterion(root, ("bench-compare", "compare", id), options)?,
         Key::Measured(name) => run_measure(root, name, options)?,
         Key::Program(name) => match peer::run(root, name, options)? {
+            Some(output) if measure::is_skipped(&output, name) => Told::Skipped,
             Some(output) => readings(&output, Key::Program)?,
             None => Told::Skipped,
         },
@@ -194,7 +195,7 @@ mod tests {
         Row {
             name: "a",
             ours: figure(ours),
-            baseline: baseline.map(|c| Baseline { against: "b", figure: figure(c), or: None }),
+            baseline: baseline.map(|c| Baseline { against: "b", figure: figure(c), or: [None; 3] }),
             target: Target::AtMost(1.0),
         }
     }

@@ -48,6 +48,20 @@ fn heaps_are_measured() {
 }
 
 #[test]
+fn buffers_are_measured() {
+    check("buffer_limit_work_compact");
+    check("buffer_map_work_read");
+    check("buffer_id_tended_changes");
+    check("buffer_map_open_killed");
+    check("buffer_id_open_clean");
+    check("buffer_map_memory_opened");
+    check("buffer_id_durable_many");
+    check("buffer_syncs_durable_one");
+    check("buffer_id_churn_growth");
+    check("buffer_id_pause_writer");
+}
+
+#[test]
 fn a_heap_that_is_not_plugged_in_is_skipped_or_measured() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_measure"));
     let name = "heap_ours_work_fill";

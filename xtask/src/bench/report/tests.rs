@@ -20,7 +20,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "sort",
         ours: SORT,
-        baseline: Some(Baseline { against: "std", figure: STD, or: None }),
+        baseline: Some(Baseline { against: "std", figure: STD, or: [None; 3] }),
         target: Target::RatioAtMost(0.5),
     },
     Row { name: "share", ours: SHARE, baseline: None, target: Target::AtMost(0.25) },
@@ -121,7 +121,7 @@ fn sizes_tell_counts_and_what_no_row_shows() {
 #[test]
 fn the_better_of_two_baselines_counts() {
     let other = Figure { contender: Contender::Own("other"), ..SORT };
-    let baseline = Baseline { against: "std or other", figure: STD, or: Some(other) };
+    let baseline = Baseline { against: "std or other", figure: STD, or: [Some(other), None, None] };
     let target = Target::RatioAtMost(0.5);
     let row = Row { name: "sort", ours: SORT, baseline: Some(baseline), target };
     let check = |nanos, expected| {

@@ -4,10 +4,10 @@
 //! Single reads are advised `Random`, the scan `Sequential`. A virtual machine's host may still
 //! have the bytes: the device bytes say what a real device would have to bring.
 
-use bench_own::{Accelerator, Clock, Folder, KEY, Random, Result, Scale, Sorted};
+use bench_own::{Accelerator, Clock, Folder, KEY, Random, Result, Scale, Sorted, device_reads};
 use pagestone_storage::{Advice, Bias, TrustedDir};
 
-use crate::{Measurement, float, process::device_reads};
+use crate::{Measurement, float};
 
 const NAME: &str = "cold";
 /// Records read one by one.

@@ -6,13 +6,10 @@
 
 use std::{fs::File, io::Write, ops::ControlFlow, time::Duration};
 
-use bench_own::{Clock, Folder, KEY, Random, Result, Scale, Words};
+use bench_own::{Clock, Folder, KEY, Random, Result, Scale, Watch, Words, run_child};
 use pagestone_storage::{Backing, Options, Storage};
 
-use crate::{
-    Measurement, float,
-    process::{Watch, run_child},
-};
+use crate::{Measurement, float};
 
 /// Bytes of memory that the sort may take.
 const BUDGET: usize = 128 << 20;

@@ -16,12 +16,12 @@ use std::{io::Write, time::Duration};
 use bench_own::{
     Clock, Result, Scale,
     heap::{BlockHeap, BlockWriter as _, Limit, Ours, Volatile, Work},
-    skip,
+    scheduled_first, skip,
 };
 
 pub(crate) use open::Uncommitted;
 
-use crate::{Measurement, float, process::scheduled_first};
+use crate::{Measurement, float};
 
 pub(crate) fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
     let mut words = name.split('_').skip(1);

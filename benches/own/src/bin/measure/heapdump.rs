@@ -6,14 +6,11 @@
 
 use std::{fs::File, io::BufWriter, io::Write, path::Path};
 
-use bench_own::{Clock, Folder, Result, Scale};
+use bench_own::{Clock, Folder, Result, Scale, Watch, resident_peak, run_child};
 use pagestone_heapdump::BuildOptions;
 use pagestone_testkit::hprof::{GeneratorOptions, generate_dump};
 
-use crate::{
-    Measurement, float,
-    process::{Watch, resident_peak, run_child},
-};
+use crate::{Measurement, float};
 
 pub(crate) fn measure(scale: Scale) -> Result<Vec<Measurement>> {
     let target_len = match scale {

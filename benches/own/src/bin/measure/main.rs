@@ -3,7 +3,6 @@
 //! Prints JSON lines, `{"name":…,"value":…,"unit":…}`: the quantity asked for, and all others that
 //! the same work tells. What needs a process of its own runs as `measure child …`.
 
-mod process; // children, private memory, device reads, pages dropped
 mod scratch; // memory of a sort beside the records
 mod external; // a sort larger than its budget
 mod accelerator; // bytes of the accelerator
@@ -11,6 +10,7 @@ mod cold; // first reads after the pages were dropped
 mod curve; // cost per record, from ten thousand to a hundred million
 mod crates; // what the storage crate costs to build
 mod heapdump; // the build of a heap dump's index
+mod buffer; // workload E: entries that are added, changed, removed, and compacted
 mod heap; // workload H: blocks that are made, freed, made again, and kept
 mod stream; // one long block, in and out
 
@@ -56,6 +56,10 @@ fn main() -> Result<()> {
             };
             heap::child_hold(&mut out, (contender, folder), (count.parse()?, uncommitted))
         }
+        ["child", way @ ("buffer_open" | "buffer_hold"), contender, folder, count]
+        | ["child", "buffer_memory", contender, folder, count, way] => {
+            buffer::child(&mut out, (way, contender), (folder, count.parse()?))
+        }
         ["child", "stream", folder] => stream::child(&mut out, folder),
         ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
         [name] => print(&mut out, &measure(name, Scale::Full)?),
@@ -76,6 +80,7 @@ fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         "cold" => cold::measure(scale),
         "curve" => curve::measure(scale),
         "crates" => crates::measure(),
+        "buffer" => buffer::measure(name, scale),
         "heap" => heap::measure(name, scale),
         "heapdump" => heapdump::measure(scale),
         "stream" => stream::measure(scale),

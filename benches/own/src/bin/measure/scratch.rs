@@ -5,13 +5,12 @@
 
 use std::io::Write;
 
-use bench_own::{Distribution, Folder, KEY, Result, Scale, Words, with_keys};
+use bench_own::{
+    Distribution, Folder, KEY, Result, Scale, Watch, Words, private_memory, run_child, with_keys,
+};
 use pagestone_storage::{Backing, Options, Storage};
 
-use crate::{
-    Measurement, float,
-    process::{Watch, private_memory, run_child},
-};
+use crate::{Measurement, float};
 
 pub(crate) fn measure(scale: Scale) -> Result<Vec<Measurement>> {
     let count = scale.count(10_000_000).to_string();

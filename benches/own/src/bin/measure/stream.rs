@@ -10,14 +10,13 @@ use std::{
     time::Duration,
 };
 
-use bench_own::{Clock, Folder, Result, Scale, drop_pages};
+use bench_own::{
+    Clock, Folder, Result, Scale, Watch, drop_pages, private_memory, run_child, scheduled_first,
+};
 use pagestone_heap::{BlockId, Heap, RegionFile};
 use pagestone_testkit::random::Random;
 
-use crate::{
-    Measurement, float,
-    process::{Watch, private_memory, run_child, scheduled_first},
-};
+use crate::{Measurement, float};
 
 const MIB: f64 = 1024.0 * 1024.0;
 const ROUNDS: usize = 5;

@@ -5,13 +5,11 @@ use std::io::{self, Read as _, Write};
 use bench_own::{
     Clock, Folder, Result,
     heap::{BlockHeap, BlockWriter as _, Place, Work, ordered, read_run},
+    run_and_kill, run_child,
 };
 
 use super::{Family, fill, free, median, micros};
-use crate::{
-    Measurement,
-    process::{run_and_kill, run_child},
-};
+use crate::Measurement;
 
 const SIZES: [(&str, usize); 2] = [("1m", 1_000_000), ("10k", 10_000)];
 const TIMES: usize = 7;

@@ -19,12 +19,16 @@ use std::{
     time::Duration,
 };
 
-use bench_own::Result;
+use crate::Result;
 
 const PERIOD: Duration = Duration::from_millis(1);
 
 /// Runs this program as a child; returns the numbers that it prints.
-pub(crate) fn run_child(arguments: &[&str]) -> Result<Vec<f64>> {
+///
+/// # Errors
+///
+/// Those of the child, or when it prints no numbers.
+pub fn run_child(arguments: &[&str]) -> Result<Vec<f64>> {
     let mut command = Command::new(env::current_exe()?);
     let output = command.arg("child").args(arguments).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
@@ -35,7 +39,11 @@ pub(crate) fn run_child(arguments: &[&str]) -> Result<Vec<f64>> {
 }
 
 /// Runs this program as a child until it says its first line, then kills it; returns the line.
-pub(crate) fn run_and_kill(arguments: &[&str]) -> Result<String> {
+///
+/// # Errors
+///
+/// When there is no child, or it says nothing.
+pub fn run_and_kill(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(env::current_exe()?);
     let (stdin, stdout) = (Stdio::piped(), Stdio::piped());
     let mut child = command.arg("child").args(arguments).stdin(stdin).stdout(stdout).spawn()?;
@@ -51,7 +59,11 @@ pub(crate) fn run_and_kill(arguments: &[&str]) -> Result<String> {
 ///
 /// Among others, a wait for the device often ends with the next tick of the scheduler only, up to
 /// 4 ms late; that says nothing about what waited.
-pub(crate) fn scheduled_first() -> Result<()> {
+///
+/// # Errors
+///
+/// When this program cannot be started over.
+pub fn scheduled_first() -> Result<()> {
     const DONE: &str = "MEASURE_SCHEDULED_FIRST";
     let first = |program: &OsStr| {
         let mut command = Command::new("chrt");
@@ -79,22 +91,56 @@ fn proc_field(file: &str, name: &str) -> Result<u64> {
 }
 
 /// Bytes of memory that belong to this process alone and to no file.
-pub(crate) fn private_memory() -> Result<u64> {
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn private_memory() -> Result<u64> {
     proc_field("status", "RssAnon")
 }
 
 /// Bytes that devices have read for this process.
-pub(crate) fn device_reads() -> Result<u64> {
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn device_reads() -> Result<u64> {
     proc_field("io", "read_bytes")
 }
 
+/// Bytes that this process has dirtied in files or written past the cache: what the kernel charges
+/// it for that devices write.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn written_bytes() -> Result<u64> {
+    proc_field("io", "write_bytes")
+}
+
+/// How often the calling thread has stopped to wait for something, a lock or a device.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn waits_of_thread() -> Result<u64> {
+    let text = fs::read_to_string("/proc/thread-self/status")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    Ok(line.ok_or("no count of waits")?.trim().parse()?)
+}
+
 /// Bytes of a mapped file or of memory, both: what the kernel keeps a mark of.
-pub(crate) fn resident_peak() -> Result<u64> {
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn resident_peak() -> Result<u64> {
     proc_field("status", "VmHWM")
 }
 
 /// The highest private memory while this lives.
-pub(crate) struct Watch {
+#[derive(Debug)]
+pub struct Watch {
     peak: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -102,7 +148,11 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Starts to look.
-    pub(crate) fn start() -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub fn start() -> Result<Self> {
         let peak = Arc::new(AtomicU64::new(private_memory()?));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = thread::spawn({
@@ -118,7 +168,11 @@ impl Watch {
     }
 
     /// Looks once more and returns the highest.
-    pub(crate) fn end(self) -> Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell.
+    pub fn end(self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| "the watch failed")?;
         Ok(self.peak.load(Ordering::Relaxed).max(private_memory()?))
