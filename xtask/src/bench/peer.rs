@@ -1,4 +1,4 @@
-//! Peers that are no crates: programs of benches/peers, compiled where their libraries are.
+//! Programs of benches/peers: other engines, compiled where that is possible.
 
 use std::{
     fs,
@@ -9,9 +9,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::rounds::Options;
-use crate::workspace::target_dir;
+use crate::workspace::{cargo, target_dir};
 
-/// A program, by the first word of its quantities.
+/// A program in C++, by the first word of its quantities.
 #[derive(Debug)]
 struct Peer {
     name: &'static str,
@@ -21,6 +21,11 @@ struct Peer {
     /// Its second argument; the first is a folder for its files.
     count: u64,
 }
+
+/// A crate of a workspace of its own, which nothing else compiles.
+const CRATE: &str = "benches/peers/Cargo.toml";
+/// The first words of the quantities that it tells.
+const ENGINES: [&str; 6] = ["canopydb", "fjall", "lmdb", "redb", "sled", "sqlite"];
 
 const PEERS: &[Peer] = &[Peer {
     name: "boost",
@@ -33,6 +38,9 @@ const QUICK_DIVISOR: u64 = 20;
 
 /// What the program of the quantity `name` prints; none, and a word about it, where it cannot be.
 pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<String>> {
+    if is_engine(name) {
+        return run_engine(root, name, options).map(Some);
+    }
     let peer = find(name).with_context(|| format!("no program tells {name}"))?;
     let Some(program) = compiled(root, peer)? else { return Ok(None) };
     let folder = target_dir(root).join("tmp").join(format!("bench-{}", peer.name));
@@ -44,6 +52,24 @@ pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<S
     let output = output?;
     ensure!(output.status.success(), "{}: {}", peer.name, output.status);
     Ok(Some(String::from_utf8(output.stdout)?))
+}
+
+fn is_engine(name: &str) -> bool {
+    name.split_once('_').is_some_and(|(engine, _)| ENGINES.contains(&engine))
+}
+
+/// What the crate prints for a quantity and all others of its group.
+fn run_engine(root: &Path, name: &str, options: &Options) -> Result<String> {
+    let mut command = cargo(root);
+    command.args(["run", "--release", "--quiet", "--manifest-path", CRATE, "--target-dir"]);
+    // Its dependencies have other features than ours: neither makes the other compile again.
+    command.arg(target_dir(root).join("peers")).args(["--", name]);
+    if options.quick {
+        command.arg("--quick");
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{name}: {}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn find(name: &str) -> Option<&'static Peer> {
@@ -79,6 +105,7 @@ mod tests {
     #[test]
     fn a_quantity_names_its_program() {
         assert_eq!(find("boost_fill").map(|peer| peer.name), Some("boost"));
+        assert!(is_engine("lmdb_work_add") && !is_engine("boost_fill") && !is_engine("lmdb"));
         assert!(find("boost").is_none());
         assert!(find("unknown_fill").is_none());
     }
