@@ -462,6 +462,12 @@ impl RegionFile {
         self.shared.options.region_size
     }
 
+    /// Whether the file was opened for changes, and not for reading only.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.shared.raw.is_writable()
+    }
+
     /// Whether nothing was changed since the file was closed, so that an open is instant.
     #[must_use]
     pub fn is_clean(&self) -> bool {

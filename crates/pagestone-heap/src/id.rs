@@ -30,6 +30,12 @@ impl BlockId {
         }
     }
 
+    /// Returns the number of the slot, below 2^40 and not 0, for tables that keep only it.
+    #[must_use]
+    pub const fn slot(self) -> u64 {
+        self.index()
+    }
+
     /// Returns the 64 bits to store.
     #[must_use]
     pub const fn to_bits(self) -> u64 {

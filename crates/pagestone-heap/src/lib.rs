@@ -51,7 +51,7 @@ pub use crate::{
         ListedBlock, Listing, Orphans,
     },
     id::BlockId,
-    log::{EntryFacts, Evacuation, Log, SegmentFacts},
+    log::{EntryFacts, Evacuation, Log, LogMark, SegmentFacts},
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,
     relocation::Relocation,

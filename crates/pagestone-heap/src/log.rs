@@ -2,7 +2,11 @@
 //!
 //! It is what `pagestone-buffer` stands on; most programs want that crate.
 
+mod slots; // entries by slot, and how far a log is
+
 use std::sync::Arc;
+
+pub use slots::LogMark;
 
 use crate::{
     class::GRAIN,
@@ -216,7 +220,9 @@ impl Log {
     /// be synced.
     pub fn add(&self, writer: &mut Writer<'_>, bytes: &[u8]) -> Result<BlockId> {
         writer.check(self.shared())?;
-        writer.engine().log_add(&self.store, bytes)
+        let id = writer.engine().log_add(&self.store, bytes)?;
+        self.store.count_change();
+        Ok(id)
     }
 
     /// Replaces the content of an entry, of any length; whoever reads sees old or new.
@@ -226,7 +232,9 @@ impl Log {
     /// `StaleId`, and as `add`.
     pub fn update(&self, writer: &mut Writer<'_>, id: BlockId, bytes: &[u8]) -> Result<()> {
         writer.check(self.shared())?;
-        writer.engine().log_update(&self.store, id, bytes)
+        writer.engine().log_update(&self.store, id, bytes)?;
+        self.store.count_change();
+        Ok(())
     }
 
     /// Removes an entry. Its id is refused from here on.
@@ -236,7 +244,9 @@ impl Log {
     /// `StaleId`, also for an entry that was removed already; as `add`: a tombstone takes space.
     pub fn remove(&self, writer: &mut Writer<'_>, id: BlockId) -> Result<()> {
         writer.check(self.shared())?;
-        writer.engine().log_remove(&self.store, id)
+        writer.engine().log_remove(&self.store, id)?;
+        self.store.count_change();
+        Ok(())
     }
 
     /// Entries there are; the first time after an open it may count them.

@@ -104,6 +104,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the one lock of the file if nobody has it.
+    pub(crate) fn try_lock(&self) -> std::sync::TryLockResult<MutexGuard<'_, State>> {
+        self.state.try_lock()
+    }
+
     /// Takes the one lock of the file, so that a shrink knows of who waits.
     pub(crate) fn lock_soon(&self) -> MutexGuard<'_, State> {
         if let Ok(state) = self.state.try_lock() {

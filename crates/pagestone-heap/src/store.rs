@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::{parts::Parts, sync::AtomicBool};
+use crate::{
+    parts::Parts,
+    sync::{AtomicBool, AtomicU64},
+};
 
 /// What a store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(crate) struct Store {
     pub(crate) keeps: Keeps,
     pub(crate) parts: Parts,
     undone: AtomicBool,
+    /// Of a log: how often an entry was added, updated or removed since the open.
+    changes: AtomicU64,
 }
 
 /// The store of names.
@@ -37,7 +42,14 @@ pub(crate) const SYSTEM: u32 = 0;
 
 impl Store {
     pub(crate) fn new(number: u32, generation: u32, keeps: Keeps) -> Self {
-        Self { number, generation, keeps, parts: Parts::new(), undone: AtomicBool::new(false) }
+        Self {
+            number,
+            generation,
+            keeps,
+            parts: Parts::new(),
+            undone: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
+        }
     }
 
     /// Whether payloads of blocks have checksums.
@@ -63,6 +75,17 @@ impl Store {
     /// Says that the making of the store was undone.
     pub(crate) fn undo(&self) {
         self.undone.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Counts a change of an entry. Only the writer does.
+    #[inline]
+    pub(crate) fn count_change(&self) {
+        self.changes.store(self.changes.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     pub(crate) fn is_undone(&self) -> bool {
