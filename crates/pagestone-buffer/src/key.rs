@@ -11,12 +11,12 @@ pub trait Key {
     /// What a key becomes that is read back.
     type Owned;
 
-    /// Appends the bytes of the key.
+    /// Shows the bytes of the key to `look`.
     ///
     /// # Errors
     ///
     /// Why it has none.
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String>;
+    fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, String>;
 
     /// The key of these bytes; `None` where they are none.
     fn decode(bytes: &[u8]) -> Option<Self::Owned>;
@@ -25,9 +25,9 @@ pub trait Key {
 impl Key for [u8] {
     type Owned = Vec<u8>;
 
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
-        into.extend_from_slice(self);
-        Ok(())
+    #[inline]
+    fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+        Ok(look(self))
     }
 
     fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -38,9 +38,9 @@ impl Key for [u8] {
 impl Key for str {
     type Owned = String;
 
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
-        into.extend_from_slice(self.as_bytes());
-        Ok(())
+    #[inline]
+    fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+        Ok(look(self.as_bytes()))
     }
 
     fn decode(bytes: &[u8]) -> Option<String> {
@@ -53,9 +53,9 @@ macro_rules! integers {
         impl Key for $integer {
             type Owned = $integer;
 
-            fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
-                into.extend_from_slice(&self.to_le_bytes());
-                Ok(())
+            #[inline]
+            fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+                Ok(look(&self.to_le_bytes()))
             }
 
             fn decode(bytes: &[u8]) -> Option<$integer> {
@@ -74,10 +74,13 @@ pub struct Serde<T>(pub T);
 impl<T: Serialize + DeserializeOwned + fmt::Debug> Key for Serde<T> {
     type Owned = Self;
 
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), String> {
+    fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+        let mut short = [0; 64];
+        if let Ok(bytes) = postcard::to_slice(&self.0, &mut short) {
+            return Ok(look(bytes));
+        }
         let bytes = postcard::to_stdvec(&self.0).map_err(|error| error.to_string())?;
-        into.extend_from_slice(&bytes);
-        Ok(())
+        Ok(look(&bytes))
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {

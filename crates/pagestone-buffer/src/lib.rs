@@ -6,17 +6,19 @@ mod buffer; // add, update, remove, get
 mod compact; // steps, budgets, choice of the segment, to the end
 mod policy; // when a compaction is due, and the thread that looks
 mod map; // keys and values
+mod table; // slots by hash, in memory and as they lie in a file
 mod key; // what a key can be
 mod codec; // how values become bytes
 mod reader; // an entry as a stream
 mod salvage; // buffers from the segments of a damaged file
+mod layout; // what the bytes mean; see docs/format.md
 
 pub use crate::{
     buffer::{Buffers, Counters, EntryBuffer},
     codec::{Codec, Json, Postcard, Raw},
     compact::{Budget, Compact, Progress, State},
     key::{Key, Serde},
-    map::{EntryMap, MapError, MapResult, RefusedValue},
+    map::{Entry, EntryMap, MapError, MapResult, OccupiedEntry, RefusedValue, VacantEntry},
     policy::{Compactor, Policy},
     reader::EntryReader,
     salvage::salvage,

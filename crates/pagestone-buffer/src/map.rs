@@ -1,213 +1,139 @@
-//! Keys and values in a buffer, found by a table in memory.
+//! Keys and values in a buffer, found by a table.
 
-use std::{
-    fmt,
-    hash::BuildHasher,
-    marker::PhantomData,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+mod core; // the map of bytes to bytes
+mod saved; // the table in the file, and made anew
+mod entry; // one key, there or not
+mod iter; // all keys and values
+mod batch; // many changes, all or none
+mod error;
+
+use std::{marker::PhantomData, sync::Arc};
+
+use pagestone_heap::{Pin, RegionFile, Writer};
+
+use self::core::Core;
+pub use self::{
+    entry::{Entry, OccupiedEntry, VacantEntry},
+    error::{MapError, MapResult, RefusedValue},
 };
+use crate::{Codec, EntryBuffer, Key, Postcard};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use pagestone_heap::{ErrorKind, Pin, RegionFile, Writer};
+/// Keys whose memory is fetched together.
+const BATCH: usize = 32;
 
-use crate::{Buffers, Codec, EntryBuffer, EntryId, Key, Postcard};
-
-/// A value that a codec refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedValue {
-    /// The key, as bytes or, where it is text, as text.
-    pub key: String,
-    /// What the codec says.
-    pub cause: String,
-}
-
-/// Why a map could not do something.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum MapError {
-    /// The file: see [`pagestone_heap::ErrorKind`].
-    File(pagestone_heap::Error),
-    /// A value that the codec refuses, to write or to read; the rest of the map is as it was.
-    Value(Box<RefusedValue>),
-    /// A key of more than 65,535 bytes, one that has no bytes, or one that is stored and makes no
-    /// sense.
-    Key(String),
-}
-
-impl fmt::Display for MapError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error) => error.fmt(formatter),
-            Self::Value(refused) => {
-                write!(formatter, "value of key {}: {}", refused.key, refused.cause)
-            }
-            Self::Key(what) => write!(formatter, "key: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for MapError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::File(error) => std::error::Error::source(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<pagestone_heap::Error> for MapError {
-    fn from(error: pagestone_heap::Error) -> Self {
-        Self::File(error)
-    }
-}
-
-/// What functions of a map return.
-pub type MapResult<T> = Result<T, MapError>;
-
-/// A map in a buffer: each entry holds a key and a value; a hash table in memory leads from the
-/// key to the id of its entry.
+/// A map in a buffer: each entry holds a key and a value; a hash table leads from the key to the
+/// entry. Clones are the same map.
 ///
-/// The table is made at open from all keys. In the process that writes it follows every change; in
-/// others [`refresh`](Self::refresh) reads it anew.
+/// Reads take a pin and no lock; changes take the [`Writer`]. What a change did survives a kill
+/// once it returned, and power loss from the next commit on, as everything in the file.
+///
+/// The table is in memory, at most 14 bytes for each key. [`close`](Self::close) and
+/// [`save`](Self::save) leave it in the file, where the next open uses it as it lies, if no entry
+/// of the map was changed or moved since. Otherwise it is made anew from all keys, on all
+/// processors. Dropping a map saves nothing: it may not take the writer.
+///
+/// In the process that writes, a map follows its own changes. One that is made through another
+/// [`open`](Self::open) of the same name, by the id of an entry, or undone by a discard, makes the
+/// next look at this one read all keys: clone a map instead of opening it twice. In other processes
+/// [`refresh`](Self::refresh) shows what was committed since.
+///
+/// ```
+/// use pagestone_buffer::EntryMap;
+/// use pagestone_heap::RegionFile;
+///
+/// let file = RegionFile::options().in_memory()?;
+/// let stars = EntryMap::<str, u32>::open(&file, "stars")?;
+/// let mut writer = file.writer();
+/// stars.insert(&mut writer, "serde", &5)?;
+/// stars.entry(&mut writer, "rayon")?.and_modify(|stars| *stars += 1)?.or_insert(&1)?;
+/// assert_eq!(stars.get("rayon")?, Some(1));
+/// stars.save(&mut writer)?;
+/// writer.commit()?;
+/// # Ok::<(), pagestone_buffer::MapError>(())
+/// ```
 #[derive(Debug)]
 pub struct EntryMap<K: ?Sized, V: ?Sized, C = Postcard> {
-    buffer: EntryBuffer,
-    table: RwLock<Table>,
-    hasher: RandomState,
+    core: Arc<Core>,
     kinds: PhantomData<fn(&K, &V, C)>,
 }
 
-/// The table, and after how many discards it was made.
-#[derive(Debug, Default)]
-struct Table {
-    ids: HashTable<EntryId>,
-    discards: u64,
-}
-
-/// The key and the value of an entry; `None` where it is no entry of a map.
-fn split(entry: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = entry.split_first_chunk::<2>()?;
-    rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))
+impl<K: ?Sized, V: ?Sized, C> Clone for EntryMap<K, V, C> {
+    fn clone(&self) -> Self {
+        Self { core: Arc::clone(&self.core), kinds: PhantomData }
+    }
 }
 
 impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     /// Opens the map of this name in a file, or makes it where there is none.
     ///
-    /// Cost: every key is read.
+    /// Making one takes the writer, for which a thread that holds it would wait for ever. So does
+    /// the open after a kill inside a [`batch`](Self::batch), which undoes that.
+    ///
+    /// Cost: some microseconds for a map that was saved and not changed since, while nobody holds
+    /// the writer; else every key is read.
     ///
     /// # Errors
     ///
-    /// As [`Buffers::buffer`]; `Key` for entries that are not those of a map.
+    /// As [`Buffers::buffer`](crate::Buffers::buffer); `Key` where there are entries and none is
+    /// one of a map.
     pub fn open(file: &RegionFile, name: &str) -> MapResult<Self> {
-        let map = Self {
-            buffer: file.buffer(name)?,
-            table: RwLock::default(),
-            hasher: RandomState::default(),
-            kinds: PhantomData,
-        };
-        map.refresh()?;
-        Ok(map)
+        batch::undo_killed(file)?;
+        Ok(Self { core: Arc::new(Core::open(file, name)?), kinds: PhantomData })
     }
 
     /// Returns the buffer that the map is in.
     #[must_use]
     pub fn buffer(&self) -> &EntryBuffer {
-        &self.buffer
+        &self.core.buffer
     }
 
-    /// Reads all keys anew: for a map of a file that another process writes.
+    /// Reads all keys anew: for a map of a file that another process writes, where it does nothing
+    /// without a commit since the last time.
     ///
     /// # Errors
     ///
-    /// `Corrupt`; `Key` for an entry that is none of a map.
+    /// As [`RegionFile::refresh`]; `Key` as for `open`.
     pub fn refresh(&self) -> MapResult<()> {
-        let mut table = self.write_table();
-        self.rebuild(&mut table)
+        self.core.refresh()
     }
 
-    fn rebuild(&self, table: &mut Table) -> MapResult<()> {
-        let discards = self.buffer.file().discards();
-        let pin = self.buffer.file().pin();
-        let ids: Vec<EntryId> = self.buffer.ids(&pin).collect();
-        let mut found = HashTable::with_capacity(ids.len());
-        let mut wrong = None;
-        self.buffer.get_many(&pin, &ids, |nth, entry| {
-            let key = entry.map(|entry| split(entry).map(|(key, _)| self.hasher.hash_one(key)));
-            match key {
-                Ok(Some(hash)) => {
-                    found.insert_unique(hash, ids[nth], |id| self.hash_of(&pin, *id));
-                }
-                Ok(None) => wrong = Some(MapError::Key(format!("entry {} has none", ids[nth]))),
-                // Removed meanwhile, by the process that writes.
-                Err(error) if error.kind() == ErrorKind::StaleId => {}
-                Err(error) => wrong = Some(error.into()),
-            }
-        });
-        *table = Table { ids: found, discards };
-        wrong.map_or(Ok(()), Err)
+    /// Writes the table into the file, so that the next open need not read all keys. It is of use
+    /// as long as no entry of the map is changed or moved; a compaction comes before it.
+    ///
+    /// Cost: 8 bytes in the file for each place of the table; nothing where it is there already.
+    ///
+    /// # Errors
+    ///
+    /// What a change of the file can fail with; the map is as it was then.
+    pub fn save(&self, writer: &mut Writer<'_>) -> MapResult<()> {
+        self.core.save(writer)
     }
 
-    fn hash_of(&self, pin: &Pin<'_>, id: EntryId) -> u64 {
-        let entry = self.buffer.get(pin, id).ok();
-        entry.and_then(split).map_or(0, |(key, _)| self.hasher.hash_one(key))
+    /// Saves the table, for whoever closes the file next. Takes the writer.
+    ///
+    /// # Errors
+    ///
+    /// As `save`.
+    pub fn close(self) -> MapResult<()> {
+        self.core.save(&mut self.core.buffer.file().writer())
     }
 
-    fn table(&self) -> MapResult<RwLockReadGuard<'_, Table>> {
-        loop {
-            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            if table.discards == self.buffer.file().discards() {
-                return Ok(table);
-            }
-            drop(table);
-            self.refresh()?;
-        }
-    }
-
-    fn write_table(&self) -> RwLockWriteGuard<'_, Table> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The table for a change, made anew after a discard.
-    fn table_mut(&self) -> MapResult<RwLockWriteGuard<'_, Table>> {
-        let mut table = self.write_table();
-        if table.discards != self.buffer.file().discards() {
-            self.rebuild(&mut table)?;
-        }
-        Ok(table)
-    }
-
-    fn key_bytes(key: &K) -> MapResult<Vec<u8>> {
-        let mut bytes = vec![0, 0];
-        key.encode(&mut bytes).map_err(MapError::Key)?;
-        match u16::try_from(bytes.len() - 2) {
-            Ok(len) => {
-                bytes[..2].copy_from_slice(&len.to_le_bytes());
-                Ok(bytes)
-            }
-            Err(_) => Err(MapError::Key(format!("{} bytes are too many", bytes.len() - 2))),
-        }
-    }
-
-    fn find(&self, (table, pin): (&Table, &Pin<'_>), key: &[u8]) -> Option<EntryId> {
-        let same = |id: &EntryId| {
-            let entry = self.buffer.get(pin, *id).ok();
-            entry.and_then(split).is_some_and(|(its, _)| its == key)
-        };
-        table.ids.find(self.hasher.hash_one(key), same).copied()
+    /// Entries that no key leads to, because they are damaged or none of a map, when all were last
+    /// read.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.core.unreadable()
     }
 
     /// The value of a key, as bytes that stay while the pin lives.
     ///
     /// # Errors
     ///
-    /// `Corrupt`; `InvalidArgument` for a pin of another file.
+    /// `Corrupt`; `Key` for one that has no bytes; `InvalidArgument` for a pin of another file.
+    #[inline]
     pub fn get_raw<'p>(&self, pin: &'p Pin<'_>, key: &K) -> MapResult<Option<&'p [u8]>> {
-        let key = Self::key_bytes(key)?;
-        let table = self.table()?;
-        let Some(id) = self.find((&table, pin), &key[2..]) else { return Ok(None) };
-        drop(table);
-        Ok(split(self.buffer.get(pin, id)?).map(|(_, value)| value))
+        let found = key.with_bytes(|key| self.core.find(pin, key)).map_err(MapError::Key)?;
+        Ok(found?.map(|(_, value)| value))
     }
 
     /// Shows the bytes of the value of a key to `look`, without a copy.
@@ -216,7 +142,7 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     ///
     /// As `get_raw`.
     pub fn get_with<R>(&self, key: &K, look: impl FnOnce(&[u8]) -> R) -> MapResult<Option<R>> {
-        let pin = self.buffer.file().pin();
+        let pin = self.core.buffer.file().pin();
         Ok(self.get_raw(&pin, key)?.map(look))
     }
 
@@ -226,20 +152,47 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     ///
     /// As `get_raw`; `Value` where the codec refuses the bytes.
     pub fn get(&self, key: &K) -> MapResult<Option<C::Owned>> {
-        let value = self.get_with(key, C::decode)?;
-        match value.transpose() {
-            Ok(value) => Ok(value),
-            Err(cause) => Err(Self::refused(&Self::key_bytes(key)?[2..], cause)),
-        }
+        self.get_with(key, C::decode)?.transpose().map_err(|cause| Self::refused(key, cause))
     }
 
-    #[cold]
-    fn refused(key: &[u8], cause: String) -> MapError {
-        let key = match std::str::from_utf8(key) {
-            Ok(text) if !text.contains('\0') => format!("{text:?}"),
-            _ => format!("{key:02x?}"),
-        };
-        MapError::Value(Box::new(RefusedValue { key, cause }))
+    /// Shows the values of many keys as bytes to `each`, with their places in `keys`, in order:
+    /// several times faster than one by one where they are not in the processor's caches.
+    ///
+    /// # Errors
+    ///
+    /// `Key` for the first that has no bytes; what is wrong with one value goes to `each`.
+    pub fn get_many<'p, Q: std::borrow::Borrow<K>>(
+        &self,
+        pin: &'p Pin<'_>,
+        keys: &[Q],
+        mut each: impl FnMut(usize, MapResult<Option<&'p [u8]>>),
+    ) -> MapResult<()> {
+        self.core.catch_up()?;
+        let mut hashes = [0; BATCH];
+        let mut guesses = [None; BATCH];
+        for (batch, keys) in keys.chunks(BATCH).enumerate() {
+            for (hash, key) in hashes.iter_mut().zip(keys) {
+                let hash_of = |key: &[u8]| self.core.hash(key);
+                *hash = key.borrow().with_bytes(hash_of).map_err(MapError::Key)?;
+            }
+            let hashes = hashes.get(..keys.len()).unwrap_or_default();
+            self.core.touch(hashes);
+            for (hash, guess) in hashes.iter().zip(&mut guesses) {
+                *guess = self.core.guess(pin, *hash);
+                if let Some(slot) = *guess {
+                    self.core.buffer.log.prefetch_slot(slot);
+                }
+            }
+            for slot in guesses.iter().take(keys.len()).flatten() {
+                self.core.buffer.log.prefetch_entry(*slot);
+            }
+            for (place, (key, hash)) in keys.iter().zip(hashes).enumerate() {
+                let found = key.borrow().with_bytes(|key| self.core.find_hash(pin, *hash, key));
+                let found = found.map_err(MapError::Key)?;
+                each(batch * BATCH + place, found.map(|found| found.map(|(_, value)| value)));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the map has the key.
@@ -247,7 +200,7 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     /// # Errors
     ///
     /// As `get_raw`.
-    pub fn contains(&self, key: &K) -> MapResult<bool> {
+    pub fn contains_key(&self, key: &K) -> MapResult<bool> {
         self.get_with(key, |_| ()).map(|found| found.is_some())
     }
 
@@ -258,20 +211,8 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     /// `Value` where the codec refuses it; `Key` for one that is too long; what a change can fail
     /// with. Nothing is changed then.
     pub fn insert(&self, writer: &mut Writer<'_>, key: &K, value: &V) -> MapResult<bool> {
-        let mut entry = Self::key_bytes(key)?;
-        let key_len = entry.len();
-        let value = C::encode(value).map_err(|cause| Self::refused(&entry[2..], cause))?;
-        entry.extend_from_slice(&value);
-        let mut table = self.table_mut()?;
-        let pin = self.buffer.file().pin();
-        if let Some(id) = self.find((&table, &pin), &entry[2..key_len]) {
-            self.buffer.update(writer, id, &entry)?;
-            return Ok(true);
-        }
-        let id = self.buffer.add(writer, &entry)?;
-        let hash = self.hasher.hash_one(&entry[2..key_len]);
-        table.ids.insert_unique(hash, id, |id| self.hash_of(&pin, *id));
-        Ok(false)
+        let value = C::encode(value).map_err(|cause| Self::refused(key, cause))?;
+        key.with_bytes(|key| self.core.insert(writer, key, &value)).map_err(MapError::Key)?
     }
 
     /// Removes a key with its value; false when it was not there.
@@ -280,18 +221,47 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
     ///
     /// What a change can fail with.
     pub fn remove(&self, writer: &mut Writer<'_>, key: &K) -> MapResult<bool> {
-        let key = Self::key_bytes(key)?;
-        let mut table = self.table_mut()?;
-        let pin = self.buffer.file().pin();
-        let Some(id) = self.find((&table, &pin), &key[2..]) else { return Ok(false) };
-        self.buffer.remove(writer, id)?;
-        if let Ok(found) = table.ids.find_entry(self.hasher.hash_one(&key[2..]), |its| *its == id) {
-            found.remove();
-        }
-        Ok(true)
+        key.with_bytes(|key| self.core.remove(writer, key)).map_err(MapError::Key)?
     }
 
-    /// Puts many values under their keys, under one writer.
+    /// Removes a key and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// As `get` and `remove`; a value that the codec refuses stays.
+    pub fn take(&self, writer: &mut Writer<'_>, key: &K) -> MapResult<Option<C::Owned>> {
+        let value = self.get(key)?;
+        if value.is_some() {
+            self.remove(writer, key)?;
+        }
+        Ok(value)
+    }
+
+    /// One key of the map, there or not, to look at and change.
+    ///
+    /// # Errors
+    ///
+    /// As `get_raw`; `Key` for one that is too long.
+    pub fn entry<'m, 'w, 'f>(
+        &'m self,
+        writer: &'w mut Writer<'f>,
+        key: &K,
+    ) -> MapResult<Entry<'m, 'w, 'f, V, C>> {
+        let bytes = key.with_bytes(<[u8]>::to_vec).map_err(MapError::Key)?;
+        Entry::new(&self.core, writer, bytes)
+    }
+
+    /// Makes room in the table for so many keys more.
+    ///
+    /// # Errors
+    ///
+    /// As `open`, where the table has to be made anew.
+    pub fn reserve(&self, additional: u64) -> MapResult<()> {
+        self.core.reserve(additional)
+    }
+
+    /// Puts many values under their keys, under one writer; a key that is new meets no other, so no
+    /// entry is read for it.
     ///
     /// # Errors
     ///
@@ -305,42 +275,36 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
         K: 'a,
         V: 'a,
     {
-        entries.into_iter().try_for_each(|(key, value)| self.insert(writer, key, value).map(drop))
+        let entries = entries.into_iter();
+        let (least, _) = entries.size_hint();
+        self.reserve(least as u64)?;
+        for (key, value) in entries {
+            self.insert(writer, key, value)?;
+        }
+        Ok(())
     }
 
-    /// Removes what `keep` does not want: it is shown key and value as bytes.
+    /// Removes what `keep` does not want: it is shown key and value as bytes. Entries that cannot
+    /// be read stay.
     ///
     /// # Errors
     ///
-    /// What a change can fail with.
+    /// The first that a change failed with.
     pub fn retain(
         &self,
         writer: &mut Writer<'_>,
         mut keep: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> MapResult<()> {
-        let mut table = self.table_mut()?;
-        let pin = self.buffer.file().pin();
-        let ids: Vec<EntryId> = table.ids.iter().copied().collect();
-        for id in ids {
-            let Some((key, value)) = split(self.buffer.get(&pin, id)?) else { continue };
-            if !keep(key, value) {
-                let hash = self.hasher.hash_one(key);
-                self.buffer.remove(writer, id)?;
-                if let Ok(found) = table.ids.find_entry(hash, |its| *its == id) {
-                    found.remove();
-                }
-            }
-        }
-        Ok(())
+        self.core.retain(writer, &mut keep)
     }
 
     /// Keys there are.
     ///
     /// # Errors
     ///
-    /// As `refresh`, after a discard.
+    /// As `open`, where the table has to be made anew.
     pub fn len(&self) -> MapResult<usize> {
-        self.table().map(|table| table.ids.len())
+        Ok(usize::try_from(self.core.len()?).unwrap_or(usize::MAX))
     }
 
     /// Returns whether there is no key.
@@ -352,29 +316,11 @@ impl<K: Key + ?Sized, V: ?Sized, C: Codec<V>> EntryMap<K, V, C> {
         self.len().map(|len| len == 0)
     }
 
-    /// All keys with their values, in no order. A value that the codec refuses is an error of its
-    /// own; those behind it follow.
-    ///
-    /// # Errors
-    ///
-    /// As `len`.
-    pub fn entries<'p>(
-        &'p self,
-        pin: &'p Pin<'_>,
-    ) -> MapResult<impl Iterator<Item = MapResult<(K::Owned, C::Owned)>> + 'p> {
-        let ids: Vec<EntryId> = self.table()?.ids.iter().copied().collect();
-        Ok(ids.into_iter().filter_map(move |id| match self.buffer.get(pin, id) {
-            Ok(entry) => Some(Self::pair(entry)),
-            Err(error) if error.kind() == ErrorKind::StaleId => None,
-            Err(error) => Some(Err(error.into())),
-        }))
-    }
-
-    fn pair(entry: &[u8]) -> MapResult<(K::Owned, C::Owned)> {
-        let none = || MapError::Key("an entry without a key".to_owned());
-        let (key, value) = split(entry).ok_or_else(none)?;
-        let owned = K::decode(key).ok_or_else(none)?;
-        let value = C::decode(value).map_err(|cause| Self::refused(key, cause))?;
-        Ok((owned, value))
+    #[cold]
+    fn refused(key: &K, cause: String) -> MapError {
+        match key.with_bytes(<[u8]>::to_vec) {
+            Ok(key) => MapError::refused(&key, cause),
+            Err(cause) => MapError::Key(cause),
+        }
     }
 }

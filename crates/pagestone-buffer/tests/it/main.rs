@@ -4,5 +4,8 @@
 mod support; // files, contents
 mod entries; // one operation at a time
 mod maps; // keys to values
+mod map_model; // a map against one of the standard library
+mod tables; // the tables of maps in the file
+mod format; // layouts against docs/format.md
 mod compaction; // space back, beside readers and writers
 mod salvage; // damaged files, and files open for reading
