@@ -190,9 +190,17 @@ impl Core {
         self.table.write(origin, &mut stream).map_err(unwrapped)?;
         let id = stream.finish()?;
         writer.set_root(&root, id)?;
-        if let Some(old) = old {
-            heap.free(writer, old)?;
-        }
+        // The one before, and what a kill left between these steps.
+        let named: Vec<EntryId> = file
+            .roots()
+            .into_iter()
+            .filter_map(|(name, id)| name.starts_with(TABLES).then_some(id))
+            .collect();
+        let all: Vec<EntryId> =
+            heap.blocks(&file.pin()).filter_map(|block| Some(block.ok()?.0)).collect();
+        all.into_iter()
+            .filter(|id| !named.contains(id))
+            .try_for_each(|id| heap.free(writer, id))?;
         Ok(())
     }
 }

@@ -169,6 +169,26 @@ fn a_table_is_stale_after_any_change() {
 }
 
 #[test]
+fn a_save_leaves_one_table_for_each_map() {
+    let scene = saved(100);
+    let file = scene.open();
+    let other = Bytes::open(&file, "other").unwrap();
+    let map = Bytes::open(&file, "map").unwrap();
+    let tables = file.heap("pagestone.tables").unwrap();
+    let mut writer = file.writer();
+    // As a kill inside a save leaves it.
+    tables.allocate_from(&mut writer, b"nobody's").unwrap();
+    other.insert(&mut writer, &1, b"one").unwrap();
+    other.save(&mut writer).unwrap();
+    map.insert(&mut writer, &100, &value_of(100)).unwrap();
+    map.save(&mut writer).unwrap();
+    drop(writer);
+    let named: BTreeSet<_> = file.roots().into_iter().map(|(_, id)| id).collect();
+    let all: BTreeSet<_> = tables.blocks(&file.pin()).map(|block| block.unwrap().0).collect();
+    assert_eq!((all.len(), all), (2, named));
+}
+
+#[test]
 fn a_dense_copy_has_the_map() {
     let scene = saved(600);
     let file = scene.open();
