@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use pagestone_heap::{EntryFacts, Log, Pin, RegionFile, Result, Writer};
+use pagestone_heap::{
+    EntryFacts, EntrySizes, EntryStatus, EntryWriter, Log, Pin, RegionFile, Result, Writer,
+};
 
 use crate::{EntryId, compact::Victims, reader::EntryReader};
 
@@ -17,11 +19,46 @@ pub trait Buffers {
     /// `NotFound` for a file opened for reading that has none; `InvalidArgument` for the name of a
     /// store of another kind; what a change of the file can fail with.
     fn buffer(&self, name: &str) -> Result<EntryBuffer>;
+
+    /// As [`buffer`](Self::buffer), with options of this view of it.
+    ///
+    /// # Errors
+    ///
+    /// As `buffer`; `InvalidArgument` for an extension factor that is no number from 1 on.
+    fn buffer_with(&self, name: &str, options: BufferOptions) -> Result<EntryBuffer>;
+}
+
+/// Options of one view of a buffer; nothing of them is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[must_use]
+pub struct BufferOptions {
+    extension_factor: Option<f64>,
+}
+
+impl BufferOptions {
+    /// The default options: no room behind payloads.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reserves room behind the payload of each entry that is added or updated: `factor` times its
+    /// length together, 1 for just its length, rounded up to 16 bytes. [`InPlace`](crate::InPlace) uses it; nothing
+    /// else does. Each read of such an entry compares it with its checksum.
+    pub fn extension_factor(mut self, factor: f64) -> Self {
+        self.extension_factor = Some(factor);
+        self
+    }
 }
 
 impl Buffers for RegionFile {
     fn buffer(&self, name: &str) -> Result<EntryBuffer> {
-        self.log(name).map(EntryBuffer::new)
+        self.buffer_with(name, BufferOptions::new())
+    }
+
+    fn buffer_with(&self, name: &str, options: BufferOptions) -> Result<EntryBuffer> {
+        let buffer = EntryBuffer::new(self.log(name)?, options);
+        buffer.room_for(0)?;
+        Ok(buffer)
     }
 }
 
@@ -34,6 +71,7 @@ pub struct EntryBuffer {
     pub(crate) log: Log,
     /// The segment that is being compacted, and where to go on in it.
     pub(crate) victim: Arc<Mutex<Victims>>,
+    options: BufferOptions,
 }
 
 /// What a buffer holds, and what it takes. Lengths are bytes.
@@ -48,8 +86,11 @@ pub struct Counters {
     pub capacity: u64,
     /// Of it taken by entries, with their headers, counted or not.
     pub used: u64,
-    /// Of that in entries that ids name: headers and payloads, rounded up.
+    /// Of that in entries that ids name: their headers of 32 bytes, and both of
+    /// [`sizes`](EntryBuffer::sizes).
     pub live: u64,
+    /// Slots whose entries were removed and that have no other yet.
+    pub removed: u64,
 }
 
 impl Counters {
@@ -66,8 +107,18 @@ impl Counters {
 }
 
 impl EntryBuffer {
-    fn new(log: Log) -> Self {
-        Self { log, victim: Arc::default() }
+    fn new(log: Log, options: BufferOptions) -> Self {
+        Self { log, victim: Arc::default(), options }
+    }
+
+    pub(crate) fn extension_factor(&self) -> Option<f64> {
+        self.options.extension_factor
+    }
+
+    /// The room of an entry of this length, if it gets any.
+    fn room_for(&self, len: usize) -> Result<Option<u64>> {
+        let factor = self.options.extension_factor;
+        factor.map(|factor| self.log.room_for(len, factor)).transpose()
     }
 
     /// Returns the file that the buffer is in.
@@ -81,9 +132,12 @@ impl EntryBuffer {
     /// # Errors
     ///
     /// `OutOfSpace`, with nothing changed; `ReadOnly`; `Poisoned`; `InvalidArgument` for a writer
-    /// of another file, and for 4 GiB and more; `Io`.
+    /// of another file, for 4 GiB and more, and where the extension factor asks for so much; `Io`.
     pub fn add(&self, writer: &mut Writer<'_>, bytes: &[u8]) -> Result<EntryId> {
-        self.log.add(writer, bytes)
+        match self.room_for(bytes.len())? {
+            None => self.log.add(writer, bytes),
+            Some(room) => self.log.add_with_room(writer, bytes, room),
+        }
     }
 
     /// Adds entries; their ids come in the same order.
@@ -99,9 +153,32 @@ impl EntryBuffer {
         ids: &mut Vec<EntryId>,
     ) -> Result<()> {
         for entry in entries {
-            ids.push(self.log.add(writer, entry.as_ref())?);
+            ids.push(self.add(writer, entry.as_ref())?);
         }
         Ok(())
+    }
+
+    /// Adds an entry, with the writer taken for this call: it survives a kill from here on. Of use
+    /// for threads that have one entry at a time; a thread that holds the writer waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// As `add`.
+    pub fn append(&self, bytes: &[u8]) -> Result<EntryId> {
+        self.add(&mut self.file().writer(), bytes)
+    }
+
+    /// Adds an entry and commits: it survives power loss from here on. Threads that do so at the
+    /// same time share commits.
+    ///
+    /// # Errors
+    ///
+    /// As `add` and as [`RegionFile::commit`]. Where the commit failed, the entry is there all the
+    /// same until the file is opened again.
+    pub fn append_durable(&self, bytes: &[u8]) -> Result<EntryId> {
+        let id = self.append(bytes)?;
+        self.file().commit()?;
+        Ok(id)
     }
 
     /// Replaces the content of an entry; whoever reads sees old or new.
@@ -110,7 +187,57 @@ impl EntryBuffer {
     ///
     /// `StaleId`, and as `add`.
     pub fn update(&self, writer: &mut Writer<'_>, id: EntryId, bytes: &[u8]) -> Result<()> {
-        self.log.update(writer, id, bytes)
+        match self.room_for(bytes.len())? {
+            None => self.log.update(writer, id, bytes),
+            Some(room) => self.log.update_with_room(writer, id, (bytes, room)),
+        }
+    }
+
+    /// Begins an entry of unknown length, below 4 GiB, that is written as a stream in constant
+    /// memory; it is there when [`finish`](EntryWriter::finish) has returned, and was never there
+    /// when that is not called.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use pagestone_buffer::Buffers;
+    /// use pagestone_heap::RegionFile;
+    ///
+    /// let file = RegionFile::options().in_memory()?;
+    /// let notes = file.buffer("notes")?;
+    /// let mut writer = file.writer();
+    /// let mut stream = notes.add_stream(&mut writer)?;
+    /// std::io::copy(&mut &b"any source of bytes"[..], &mut stream)?;
+    /// let id = stream.finish()?;
+    /// assert_eq!(notes.read(id)?, b"any source of bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As `add`.
+    pub fn add_stream<'w, 'f>(&self, writer: &'w mut Writer<'f>) -> Result<EntryWriter<'w, 'f>> {
+        self.with_factor(self.log.add_stream(writer)?)
+    }
+
+    /// Begins a new content of unknown length for an entry; the old one stays until
+    /// [`finish`](EntryWriter::finish) has returned.
+    ///
+    /// # Errors
+    ///
+    /// As `update`.
+    pub fn update_stream<'w, 'f>(
+        &self,
+        writer: &'w mut Writer<'f>,
+        id: EntryId,
+    ) -> Result<EntryWriter<'w, 'f>> {
+        self.with_factor(self.log.update_stream(writer, id)?)
+    }
+
+    fn with_factor<'w, 'f>(&self, mut stream: EntryWriter<'w, 'f>) -> Result<EntryWriter<'w, 'f>> {
+        if let Some(factor) = self.options.extension_factor {
+            stream.extension_factor(factor)?;
+        }
+        Ok(stream)
     }
 
     /// Replaces the content of an entry that is there, or adds one; returns its id.
@@ -199,13 +326,23 @@ impl EntryBuffer {
         self.log.get(pin, id).map(EntryReader::new)
     }
 
-    /// Length, sequence and place of an entry.
+    /// Length, sequence, place and slack of an entry; see [`status`](Self::status) for ids that may
+    /// name none.
     ///
     /// # Errors
     ///
     /// As `get`.
     pub fn header(&self, pin: &Pin<'_>, id: EntryId) -> Result<EntryFacts> {
         self.log.facts(pin, id)
+    }
+
+    /// What became of an id.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `InvalidArgument` for a pin of another file.
+    pub fn status(&self, pin: &Pin<'_>, id: EntryId) -> Result<EntryStatus> {
+        self.log.status(pin, id)
     }
 
     /// Whether the id names an entry.
@@ -253,7 +390,11 @@ impl EntryBuffer {
     ///
     /// `Corrupt`; `InvalidArgument` for a writer of another file.
     pub fn counters(&self, writer: &mut Writer<'_>) -> Result<Counters> {
-        let mut counters = Counters { entries: self.len(writer), ..Counters::default() };
+        let mut counters = Counters {
+            entries: self.len(writer),
+            removed: self.log.removed(writer)?,
+            ..Counters::default()
+        };
         for segment in self.log.segments(writer)? {
             counters.segments += 1;
             counters.capacity += segment.len;
@@ -261,5 +402,14 @@ impl EntryBuffer {
             counters.live += segment.live;
         }
         Ok(counters)
+    }
+
+    /// The bytes of all contents, and of what lies behind them. Cost: each entry's header is read.
+    ///
+    /// # Errors
+    ///
+    /// As `counters`.
+    pub fn sizes(&self, writer: &mut Writer<'_>) -> Result<EntrySizes> {
+        self.log.sizes(writer)
     }
 }

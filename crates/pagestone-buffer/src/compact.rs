@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pagestone_heap::{ErrorKind, Result, SegmentFacts, Writer};
+use pagestone_heap::{
+    ErrorKind, FileOptions, Progress as CopyProgress, Result, SegmentFacts, Writer,
+};
+use pagestone_storage::Location;
 
 use crate::EntryBuffer;
 
@@ -150,7 +153,10 @@ impl EntryBuffer {
     /// Moves what lives out of the segment that is most worth it, as far as the budget goes, and
     /// hands the segment back once it is empty. Ids stay, and readers go on.
     ///
-    /// Several steps can go under one commit; the space is used again after it.
+    /// Several steps can go under one commit; the space is used again after it. Who keeps places of
+    /// payloads is told of each move by
+    /// [`set_relocation_hook`](pagestone_heap::RegionFile::set_relocation_hook) of the file, before
+    /// the entry is seen there; after a rollback it may be told of the same move again.
     ///
     /// # Errors
     ///
@@ -250,6 +256,24 @@ impl EntryBuffer {
                 return Ok(total);
             }
         }
+    }
+
+    /// Writes a minimal copy of the file that the buffer is in, with the same ids, and of this and
+    /// all other stores only what lives; `hook` is told now and then how far it is, in slots, and
+    /// may break off. Entries keep their room. Writers wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`RegionFile::copy_compact_with`](pagestone_heap::RegionFile::copy_compact_with): among
+    /// others `Corrupt` for a damaged entry, `AlreadyExists`, `OutOfSpace`, `Cancelled`. Nothing is
+    /// left of the copy then.
+    pub fn compact_into(
+        &self,
+        location: impl Into<Location>,
+        options: &FileOptions,
+        hook: &mut dyn FnMut(CopyProgress) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.file().copy_compact_with(location, options, hook)
     }
 }
 

@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod buffer; // add, update, remove, get
+mod in_place; // contents changed where they lie
 mod compact; // steps, budgets, choice of the segment, to the end
 mod policy; // when a compaction is due, and the thread that looks
 mod map; // keys and values
@@ -14,9 +15,10 @@ mod salvage; // buffers from the segments of a damaged file
 mod layout; // what the bytes mean; see docs/format.md
 
 pub use crate::{
-    buffer::{Buffers, Counters, EntryBuffer},
+    buffer::{BufferOptions, Buffers, Counters, EntryBuffer},
     codec::{Codec, Json, Postcard, Raw},
     compact::{Budget, Compact, Progress, State},
+    in_place::InPlace,
     key::{Key, Serde},
     map::{Entry, EntryMap, MapError, MapResult, OccupiedEntry, RefusedValue, VacantEntry},
     policy::{Compactor, Policy},
@@ -24,4 +26,7 @@ pub use crate::{
     salvage::salvage,
 };
 
-pub use pagestone_heap::{BlockId as EntryId, Damage, EntryFacts, Salvage, Salvaged, SalvagedLog};
+pub use pagestone_heap::{
+    BlockId as EntryId, Damage, EntryFacts, EntrySizes, EntryStatus, EntryWriter, Salvage,
+    Salvaged, SalvagedLog,
+};

@@ -1,13 +1,13 @@
 //! A copy of a file without its holes: the same ids, names and contents, one block behind the
 //! other.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use pagestone_storage::Location;
 
 use crate::{
     class::{CLASS_MAX, room_of},
-    engine::{Engine, Found, Tail, adopt::Wanted},
+    engine::{Engine, Found, Given, Tail, adopt::Wanted},
     error::{Error, ErrorKind, Result},
     file::RegionFile,
     id::BlockId,
@@ -22,6 +22,7 @@ use crate::{
     state::State,
     store::Store,
     units::Kind,
+    verify::Progress,
     word::{SLAB, TOMBSTONE, Word},
 };
 
@@ -53,13 +54,32 @@ impl RegionFile {
     /// `Locked` for a file opened for reading that was committed to meanwhile; as
     /// [`FileOptions::create`].
     pub fn copy_compact(&self, location: impl Into<Location>, options: &FileOptions) -> Result<()> {
-        self.copy_compact_to(&location.into(), options)
+        self.copy_compact_to(&location.into(), (options, None))
     }
 
-    fn copy_compact_to(&self, target: &Location, options: &FileOptions) -> Result<()> {
+    /// As [`copy_compact`](Self::copy_compact), and tells `hook` every 4,096 slots how far it is;
+    /// it may break off.
+    ///
+    /// # Errors
+    ///
+    /// As `copy_compact`; `Cancelled` when the hook says so. Nothing is left of the copy then.
+    pub fn copy_compact_with(
+        &self,
+        location: impl Into<Location>,
+        options: &FileOptions,
+        hook: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.copy_compact_to(&location.into(), (options, Some(hook)))
+    }
+
+    fn copy_compact_to(
+        &self,
+        target: &Location,
+        (options, hook): (&FileOptions, Option<Hook<'_>>),
+    ) -> Result<()> {
         let span = tracing::info_span!("copy_compact", to = %target.path().display());
         let _span = span.entered();
-        Self::make_beside(target, options, |copy| copy.fill_from(self))
+        Self::make_beside(target, options, |copy| copy.fill_from((self, hook)))
     }
 
     /// The name of a file that is not there yet.
@@ -100,14 +120,14 @@ impl RegionFile {
     }
 
     /// Takes over all of another file; this one is fresh.
-    fn fill_from(&self, other: &Self) -> Result<()> {
+    fn fill_from(&self, (other, hook): (&Self, Option<Hook<'_>>)) -> Result<()> {
         if other.shared.follower.is_none() {
-            return self.fill_from_own(other);
+            return self.fill_from_own(other, hook);
         }
         // The writer of another process does not wait: a hold keeps what it frees.
         let before = other.refresh()?;
         let _pin = other.pin();
-        self.fill_from_own(other)?;
+        self.fill_from_own(other, hook)?;
         if other.sequence() == before {
             return Ok(());
         }
@@ -115,30 +135,41 @@ impl RegionFile {
         Err(Error::refused(ErrorKind::Locked, other.path(), what))
     }
 
-    fn fill_from_own(&self, other: &Self) -> Result<()> {
+    fn fill_from_own(&self, other: &Self, hook: Option<Hook<'_>>) -> Result<()> {
         let mut source = other.shared.lock();
         let mut state = self.shared.lock();
         let mut copy = Copy {
             from: Engine { shared: &other.shared, state: &mut source },
             to: Engine { shared: &self.shared, state: &mut state },
+            hook,
+            progress: Progress::default(),
+            left: 0,
         };
         copy.run()
     }
 }
 
-struct Copy<'c> {
+struct Copy<'c, 'h> {
     from: Engine<'c>,
     to: Engine<'c>,
+    hook: Option<Hook<'h>>,
+    progress: Progress,
+    /// Bytes of entries of the store at hand that are to be copied.
+    left: u64,
 }
 
-impl Copy<'_> {
+/// Who is told how far a copy is.
+type Hook<'h> = &'h mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+impl Copy<'_, '_> {
     fn run(&mut self) -> Result<()> {
         self.to.touch()?;
         let stores: Vec<Arc<Store>> =
             self.from.shared.stores().iter().flatten().map(Arc::clone).collect();
         let mut room = 0;
         for store in &stores {
-            self.each_word(store, |_, _, word| {
+            self.each_word(store, |copy, _, word| {
+                copy.progress.total += 1;
                 room += if word.class() <= CLASS_MAX { room_of(word.class()) } else { 0 };
                 Ok(())
             })?;
@@ -192,7 +223,32 @@ impl Copy<'_> {
             let number = self.to.adopt(Wanted { store: store.number, part, ..wanted })?;
             twin.parts.set(part, self.to.state.region(number).map(|region| region.range.start));
         }
-        self.each_word(store, |copy, index, word| copy.copy_slot((store, &twin), index, word))
+        if store.is_log() {
+            self.left = 0;
+            self.each_word(store, |copy, _, word| {
+                let header = copy.from.shared.header_of(word);
+                copy.left += header.map_or(0, |header| header.stride());
+                Ok(())
+            })?;
+        }
+        self.each_word(store, |copy, index, word| {
+            copy.tell()?;
+            copy.copy_slot((store, &twin), index, word)
+        })
+    }
+
+    /// Tells the hook how far the copy is, now and then.
+    fn tell(&mut self) -> Result<()> {
+        self.progress.done += 1;
+        if self.progress.done.is_multiple_of(4096)
+            && let Some(hook) = &mut self.hook
+            && hook(self.progress).is_break()
+        {
+            let what = format!("cancelled after {} slots", self.progress.done);
+            let path = self.from.shared.path();
+            return Err(Error::refused(ErrorKind::Cancelled, path, what));
+        }
+        Ok(())
     }
 
     fn copy_slot(&mut self, (store, twin): (&Store, &Store), index: u64, word: Word) -> Result<()> {
@@ -284,12 +340,15 @@ impl Copy<'_> {
         // It gets a checksum of its new place: a wrong one must not become right.
         let header = shared.entry_header(found.at);
         let incarnation = incarnation_at(self.from.state, found.at);
-        let sum = incarnation.map(|incarnation| header.sum(incarnation, payload));
-        if sum != Some(header.checksum.get()) {
+        let right = incarnation.is_some_and(|incarnation| header.is_right(incarnation, payload));
+        if !right {
             let what = ("checksum of an entry", found.at + 20);
             return Err(self.from.corrupt(what, 0, header.checksum.get().into()));
         }
-        self.to.append_as(twin, (id, slot), payload)
+        let room = header.has_room().then(|| header.room.get().into());
+        self.to.reserve_segment(twin, (header.stride(), self.left))?;
+        self.left = self.left.saturating_sub(header.stride());
+        self.to.append_as(twin, (id, slot), Given { payload, room })
     }
 }
 

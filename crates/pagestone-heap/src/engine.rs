@@ -18,7 +18,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 pub(crate) use crate::engine::{
     block::{Bytes, Content, LEN_MAX, Summed, Written},
-    log::Tail,
+    log::{Draft, Drafted, Given, Tail},
     rebuild::Found,
     stretch::{Payload, Stretch},
 };

@@ -402,12 +402,18 @@ impl RegionFile {
     }
 
     /// Commits, as [`Writer::commit`]; most of the work is done before the writer is taken, so
-    /// that others are held up for less.
+    /// that others are held up for less. Threads that call it at the same time share commits: all
+    /// that wait for one that runs have the next together.
     ///
     /// # Errors
     ///
     /// As `Writer::commit`.
     pub fn commit(&self) -> Result<()> {
+        self.shared.check_poison()?;
+        // What this thread changed is of this epoch at the latest.
+        let epoch = self.generation() + 1;
+        let is_done = || epoch <= self.generation();
+        let Some(_running) = self.shared.commits.begin(is_done) else { return Ok(()) };
         self.shared.check_poison()?;
         if let Err(error) = self.shared.raw.sync() {
             let mut state = self.shared.lock();

@@ -114,8 +114,9 @@ pub(crate) struct EntryHeader {
     pub(crate) id: U64, // stored last
     pub(crate) sequence: U64,
     pub(crate) len: U32,
-    pub(crate) checksum: U32, // CRC-32 of the segment's incarnation, the 20 bytes before it, the payload
-    pub(crate) spare: U64,    // written as zero
+    pub(crate) checksum: U32, // CRC-32 of a seed, the 20 bytes before it, the payload
+    pub(crate) room: U32, // bytes that payloads at this place can have; 0 where they never change
+    pub(crate) room_checksum: U32, // CRC-32 of the incarnation, id, sequence and room; 0 without room
 }
 
 /// See docs/format.md, "Slab header".
@@ -143,6 +144,8 @@ pub(crate) const ENTRY_HEADER: u64 = 32;
 pub(crate) const TOMBSTONE_LEN: u32 = u32::MAX;
 /// The longest payload of an entry.
 pub(crate) const ENTRY_LEN_MAX: u64 = 0xffff_fffe;
+/// The most room of an entry.
+pub(crate) const ROOM_MAX: u64 = 0xffff_fff0;
 
 const _: () = assert!(size_of::<EntryHeader>() == 32 && offset_of!(EntryHeader, checksum) == 20);
 
@@ -239,12 +242,57 @@ impl EntryHeader {
         hasher.finalize()
     }
 
-    /// The checksum as far as the payload.
+    /// As [`sum`](Self::sum), of a payload whose own checksum is `payload`.
+    pub(crate) fn sum_before(&self, incarnation: u64, payload: &crc32fast::Hasher) -> u32 {
+        let mut hasher = self.hasher(incarnation);
+        hasher.combine(payload);
+        hasher.finalize()
+    }
+
+    /// What the checksum goes over before the payload. An entry with room is tied to its segment by
+    /// the checksum of the room, so that a reader who does not know the incarnation can compare.
     pub(crate) fn hasher(&self, incarnation: u64) -> crc32fast::Hasher {
         let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&incarnation.to_le_bytes());
+        if self.has_room() {
+            hasher.update(self.as_bytes().get(24..).unwrap_or_default());
+        } else {
+            hasher.update(&incarnation.to_le_bytes());
+        }
         hasher.update(self.as_bytes().get(..20).unwrap_or_default());
         hasher
+    }
+
+    /// The checksum of the room, in a segment of this incarnation.
+    pub(crate) fn room_sum(&self, incarnation: u64) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&incarnation.to_le_bytes());
+        hasher.update(self.as_bytes().get(..16).unwrap_or_default());
+        hasher.update(&self.room.to_bytes());
+        hasher.finalize()
+    }
+
+    /// Whether both checksums are those of this header with this payload.
+    pub(crate) fn is_right(&self, incarnation: u64, payload: &[u8]) -> bool {
+        self.is_room_right(incarnation) && self.sum(incarnation, payload) == self.checksum.get()
+    }
+
+    /// Whether the entry has no room, or room that its checksum confirms.
+    pub(crate) fn is_room_right(&self, incarnation: u64) -> bool {
+        !self.has_room() || self.room_sum(incarnation) == self.room_checksum.get()
+    }
+
+    /// Whether the payload can be changed where it lies.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room.get() != 0
+    }
+
+    /// Whether the lengths can be those of an entry.
+    pub(crate) fn is_sound(&self) -> bool {
+        if !self.has_room() {
+            return self.room_checksum.get() == 0;
+        }
+        let room = u64::from(self.room.get());
+        room.is_multiple_of(16) && self.payload() <= room && !self.is_tombstone()
     }
 
     /// The header that four words, in file order, are.
@@ -264,7 +312,8 @@ impl EntryHeader {
 
     /// Bytes from this entry to the next.
     pub(crate) fn stride(&self) -> u64 {
-        ENTRY_HEADER.saturating_add(self.payload()).next_multiple_of(16)
+        let held = self.payload().max(self.room.get().into());
+        ENTRY_HEADER.saturating_add(held).next_multiple_of(16)
     }
 }
 

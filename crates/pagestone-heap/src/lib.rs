@@ -4,6 +4,7 @@
 mod file; // the region file: create, open, stores, roots, close
 mod options; // how a file is created and opened
 mod writer; // the one writer: commit, discard
+mod commits; // threads that share a commit
 mod heap; // blocks by id: allocate, get, put, free
 mod shrink; // blocks moved together, space given back
 mod compact; // a dense copy of a file
@@ -51,7 +52,10 @@ pub use crate::{
         ListedBlock, Listing, Orphans,
     },
     id::BlockId,
-    log::{EntryFacts, Evacuation, Log, LogMark, SegmentFacts},
+    log::{
+        EntryFacts, EntrySizes, EntryStatus, EntryWriter, Evacuation, InPlace, Log, LogMark,
+        SegmentFacts,
+    },
     options::{CommitPolicy, Durability, FileOptions, REGION_SIZE_MAX, REGION_SIZE_MIN, Unclean},
     pin::Pin,
     relocation::Relocation,

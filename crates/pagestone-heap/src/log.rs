@@ -2,24 +2,29 @@
 //!
 //! It is what `pagestone-buffer` stands on; most programs want that crate.
 
+mod in_place; // payloads changed where they lie, by who has the log alone
 mod slots; // entries by slot, and how far a log is
+mod stream; // `Write` into an entry that is published at the end
 
 use std::sync::Arc;
 
+pub use in_place::InPlace;
 pub use slots::LogMark;
+pub use stream::EntryWriter;
 
 use crate::{
     class::GRAIN,
+    engine::Given,
     error::{Error, ErrorKind, Result},
     file::RegionFile,
     id::BlockId,
-    layout::ENTRY_HEADER,
+    layout::{ENTRY_HEADER, ROOM_MAX},
     parts::{PARTS, exists, first_of, part_len, part_of},
     pin::Pin,
     region::lifecycle::{self, Keeper},
     shared::{Found, Shared},
     store::Store,
-    word::{ENTRY, Word},
+    word::{ENTRY, TOMBSTONE, Word},
     writer::Writer,
 };
 
@@ -47,6 +52,48 @@ pub struct EntryFacts {
     pub sequence: u64,
     /// Where the entry lies in the file, with its header of 32 bytes.
     pub offset: u64,
+    /// Bytes that payloads at this place can have; 0 for an entry that never changes in place.
+    pub room: u64,
+}
+
+impl EntryFacts {
+    /// Bytes by which the payload can become longer where it lies.
+    #[must_use]
+    pub fn slack(&self) -> u64 {
+        self.room.saturating_sub(self.len)
+    }
+}
+
+/// What became of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EntryStatus {
+    /// It names an entry.
+    Live,
+    /// Its entry was removed.
+    Removed,
+    /// It was never given out by this log, or in an epoch that was undone.
+    Unknown,
+}
+
+/// Bytes that the entries of a log have, beside headers of 32 bytes each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct EntrySizes {
+    /// Entries there are.
+    pub entries: u64,
+    /// The payloads.
+    pub payload: u64,
+    /// What lies behind the payloads: room, and the rest of 16 bytes.
+    pub slack: u64,
+}
+
+impl EntrySizes {
+    /// With the headers: all that a log without garbage takes, but for slots.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.entries * ENTRY_HEADER + self.payload + self.slack
+    }
 }
 
 /// One segment of a log. Lengths are bytes.
@@ -121,15 +168,21 @@ impl Log {
 
     /// Borrows the newest content of an entry, for as long as the pin lives.
     ///
+    /// Cost: an entry with [room](Self::add_with_room) is compared with its checksum each time.
+    ///
     /// # Errors
     ///
-    /// `StaleId`; `Corrupt` where slot and entry contradict each other; `InvalidArgument` for a
-    /// pin of another file.
+    /// `StaleId`; `Corrupt` where slot and entry contradict each other, and for an entry with room
+    /// that a crash left half changed; `InvalidArgument` for a pin of another file.
     #[inline]
     pub fn get<'p>(&self, pin: &'p Pin<'_>, id: BlockId) -> Result<&'p [u8]> {
         let found = self.find(pin, id)?;
         let keeper = Keeper::pin(pin.place());
-        Ok(lifecycle::published_entry(&pin.shared().raw, keeper, (found.at, found.len)))
+        let bytes = lifecycle::published_entry(&pin.shared().raw, keeper, (found.at, found.len));
+        if self.shared().has_room(found.at) {
+            self.shared().check_change(found.at, bytes)?;
+        }
+        Ok(bytes)
     }
 
     /// Shows the newest content of many entries to `each`, with their places in `ids`, in order;
@@ -165,7 +218,33 @@ impl Log {
         let found = self.find(pin, id)?;
         let header = self.shared().entry_header(found.at);
         let sequence = header.sequence.get();
-        Ok(EntryFacts { len: header.payload(), sequence, offset: found.at })
+        let room = header.room.get().into();
+        Ok(EntryFacts { len: header.payload(), sequence, offset: found.at, room })
+    }
+
+    /// What became of an id.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `InvalidArgument` for a pin of another file.
+    pub fn status(&self, pin: &Pin<'_>, id: BlockId) -> Result<EntryStatus> {
+        match self.find(pin, id) {
+            Ok(_) => return Ok(EntryStatus::Live),
+            Err(error) if error.kind() != ErrorKind::StaleId => return Err(error),
+            Err(_) => {}
+        }
+        let word = self.shared().select(self.store.parts.quick(id.index()));
+        let next = match word.class() {
+            _ if word.is_empty() => None,
+            TOMBSTONE => Some(word.body()),
+            _ => self
+                .shared()
+                .entry_at(word)
+                .map(|(id, _)| BlockId::from_bits(id).generation().into()),
+        };
+        let first = u64::from(self.store.generation);
+        let used = next.is_some_and(|next| (first..next).contains(&id.generation().into()));
+        Ok(if used { EntryStatus::Removed } else { EntryStatus::Unknown })
     }
 
     /// Whether the id names an entry.
@@ -220,9 +299,23 @@ impl Log {
     /// be synced.
     pub fn add(&self, writer: &mut Writer<'_>, bytes: &[u8]) -> Result<BlockId> {
         writer.check(self.shared())?;
-        let id = writer.engine().log_add(&self.store, bytes)?;
-        self.store.count_change();
-        Ok(id)
+        writer.engine().log_add(&self.store, Given { payload: bytes, room: None })
+    }
+
+    /// As [`add`](Self::add), with room for payloads of `room` bytes at the entry's place, which
+    /// [`InPlace::update`] uses. The room stays with the entry wherever it is moved.
+    ///
+    /// # Errors
+    ///
+    /// As `add`; `InvalidArgument` for room of more than 4 GiB less 16 bytes.
+    pub fn add_with_room(
+        &self,
+        writer: &mut Writer<'_>,
+        bytes: &[u8],
+        room: u64,
+    ) -> Result<BlockId> {
+        writer.check(self.shared())?;
+        writer.engine().log_add(&self.store, Given { payload: bytes, room: Some(room) })
     }
 
     /// Replaces the content of an entry, of any length; whoever reads sees old or new.
@@ -232,9 +325,47 @@ impl Log {
     /// `StaleId`, and as `add`.
     pub fn update(&self, writer: &mut Writer<'_>, id: BlockId, bytes: &[u8]) -> Result<()> {
         writer.check(self.shared())?;
-        writer.engine().log_update(&self.store, id, bytes)?;
-        self.store.count_change();
-        Ok(())
+        writer.engine().log_update(&self.store, id, Given { payload: bytes, room: None })
+    }
+
+    /// The room for a payload of `len` bytes that may become `factor` times as long.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a factor that is no number from 1 on, and where the room would be more
+    /// than 4 GiB less 16 bytes.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::as_conversions,
+        reason = "lengths below 2^32 are exact, and what is rounded was checked"
+    )]
+    pub fn room_for(&self, len: usize, factor: f64) -> Result<u64> {
+        let wanted = (len as f64 * factor).ceil();
+        let what = if !factor.is_finite() || factor < 1.0 {
+            format!("an extension factor of {factor} is no number from 1 on")
+        } else if (ROOM_MAX as f64) < wanted {
+            format!("{factor} times {len} bytes of room: {ROOM_MAX} are the most")
+        } else {
+            return Ok(wanted as u64);
+        };
+        Err(Error::refused(ErrorKind::InvalidArgument, self.file.path(), what))
+    }
+
+    /// As [`update`](Self::update), with room for payloads of `room` bytes at the new place.
+    ///
+    /// # Errors
+    ///
+    /// As `update` and [`add_with_room`](Self::add_with_room).
+    pub fn update_with_room(
+        &self,
+        writer: &mut Writer<'_>,
+        id: BlockId,
+        (bytes, room): (&[u8], u64),
+    ) -> Result<()> {
+        writer.check(self.shared())?;
+        writer.engine().log_update(&self.store, id, Given { payload: bytes, room: Some(room) })
     }
 
     /// Removes an entry. Its id is refused from here on.
@@ -244,9 +375,7 @@ impl Log {
     /// `StaleId`, also for an entry that was removed already; as `add`: a tombstone takes space.
     pub fn remove(&self, writer: &mut Writer<'_>, id: BlockId) -> Result<()> {
         writer.check(self.shared())?;
-        writer.engine().log_remove(&self.store, id)?;
-        self.store.count_change();
-        Ok(())
+        writer.engine().log_remove(&self.store, id)
     }
 
     /// Entries there are; the first time after an open it may count them.
@@ -259,6 +388,27 @@ impl Log {
     #[must_use]
     pub fn is_empty(&self, writer: &mut Writer<'_>) -> bool {
         self.len(writer) == 0
+    }
+
+    /// Slots whose entries were removed and that have no other yet. The first time after an open,
+    /// all slots and entry headers are read.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `InvalidArgument` for a writer of another file.
+    pub fn removed(&self, writer: &mut Writer<'_>) -> Result<u64> {
+        writer.check(self.shared())?;
+        writer.engine().log_removed(&self.store)
+    }
+
+    /// The bytes of all payloads and of what lies behind them. Cost: each entry header is read.
+    ///
+    /// # Errors
+    ///
+    /// As `removed`.
+    pub fn sizes(&self, writer: &mut Writer<'_>) -> Result<EntrySizes> {
+        writer.check(self.shared())?;
+        writer.engine().log_sizes(&self.store)
     }
 
     /// The segments, oldest first. The first time after an open, and each time for a file opened for

@@ -1,14 +1,14 @@
-//! Who is told when a block moves.
+//! Who is told when a block or an entry moves.
 
 use std::fmt;
 
 use crate::id::BlockId;
 
-/// A block that moves: its id stays, the place of its payload changes.
+/// A block or an entry that moves: its id stays, the place of its payload changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Relocation {
-    /// The id of the block.
+    /// The id of the block or entry.
     pub id: BlockId,
     /// Where the payload starts, in bytes from the start of the file.
     pub from: u64,

@@ -27,6 +27,8 @@ pub(crate) struct Segments {
     pub(crate) next: u64,
     /// Bytes of all segments.
     pub(crate) bytes: u64,
-    /// Whether `live` was counted.
+    /// Slots whose entries were removed and that have no other, once they were counted.
+    pub(crate) removed: u64,
+    /// Whether `live` and `removed` were counted.
     pub(crate) counted: bool,
 }

@@ -9,6 +9,7 @@ use pagestone_storage::raw::RawFile;
 
 use crate::{
     class::{GRAIN, room_of},
+    commits::Commits,
     epoch::Epoch,
     error::{Cause, Error, ErrorKind, Result},
     follow::{Follower, LOOKS, settle},
@@ -27,6 +28,9 @@ use crate::{
 
 /// The bits of a block header's second word that are the length.
 const LEN_MASK: u64 = (1 << 48) - 1;
+
+/// Where the word of the room lies in an entry header.
+const ROOM_WORD: u64 = 24;
 
 /// One open file.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Writers that wait for the state.
     wanted: AtomicU64,
+    /// Commits of threads that share them.
+    pub(crate) commits: Commits,
 }
 
 /// A block that a lookup found.
@@ -91,6 +97,7 @@ impl Shared {
             poison: OnceLock::new(),
             state: Mutex::new(State::default()),
             wanted: AtomicU64::new(0),
+            commits: Commits::default(),
         }
     }
 
@@ -309,14 +316,20 @@ impl Shared {
     /// The id and the length of the entry that a word names, if one lies there.
     #[inline]
     pub(crate) fn entry_at(&self, word: Word) -> Option<(u64, u64)> {
+        self.header_of(word).map(|header| (header.id.get(), header.payload()))
+    }
+
+    /// The header of the entry that a word names, if one lies there.
+    #[inline]
+    pub(crate) fn header_of(&self, word: Word) -> Option<EntryHeader> {
         let at = word.body() * GRAIN;
         let end = self.units.get(at)?.of_heap();
         if word.class() != ENTRY || word.is_empty() || end < at + ENTRY_HEADER {
             return None;
         }
         let header = self.entry_header(at);
-        let fits = !header.is_tombstone() && at + ENTRY_HEADER + header.payload() <= end;
-        fits.then(|| (header.id.get(), header.payload()))
+        let fits = !header.is_tombstone() && header.is_sound() && at + header.stride() <= end;
+        fits.then_some(header)
     }
 
     /// The header of the entry at a place where one can lie.
@@ -324,6 +337,26 @@ impl Shared {
     pub(crate) fn entry_header(&self, at: u64) -> EntryHeader {
         let word = |offset| self.raw.load(at + offset, Ordering::Relaxed).to_le();
         EntryHeader::from_words([word(0), word(8), word(16), word(24)])
+    }
+
+    /// Whether the payload of the entry at `at` may have been changed where it lies.
+    #[inline]
+    pub(crate) fn has_room(&self, at: u64) -> bool {
+        self.raw.load(at + ROOM_WORD, Ordering::Relaxed) != 0
+    }
+
+    /// Errors where the payload of an entry with room is not what its header says: a change in
+    /// place was broken off by a crash.
+    #[inline(never)]
+    pub(crate) fn check_change(&self, at: u64, payload: &[u8]) -> Result<()> {
+        let header = self.entry_header(at);
+        // The room stands in for the incarnation, which readers do not know.
+        let (expected, found) = (header.sum(0, payload), header.checksum.get());
+        if expected == found {
+            return Ok(());
+        }
+        let what = ("checksum of an entry that changes in place", at + 20);
+        Err(Error::corrupt(self.path(), what, expected.into(), found.into()))
     }
 
     /// A copy of the payload of the entry at `at`, whose bounds were checked; `None` where this

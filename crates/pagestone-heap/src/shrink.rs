@@ -184,8 +184,9 @@ impl RegionFile {
         Engine { shared: &self.shared, state: &mut state }.shrink_cancel();
     }
 
-    /// Has `hook` told of each block that a shrink moves, in place of an earlier hook: for who
-    /// keeps offsets of payloads ([`Heap::offset`](crate::Heap::offset)).
+    /// Has `hook` told of each block that a shrink moves, and of each entry that an
+    /// [evacuation](crate::Log::evacuate) moves, in place of an earlier hook: for who keeps offsets
+    /// of payloads ([`Heap::offset`](crate::Heap::offset)).
     ///
     /// The hook is called before the block is seen at its new place, with the writer held, so it
     /// takes no writer and calls nothing of this file but reads. It may be told of a move that does

@@ -20,8 +20,8 @@ use crate::{
     word::{COUNT, OVERSIZE, SWEEP_EVERY, TOMBSTONE, View, Word},
 };
 
-/// How far a verification is, in slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a verification or a copy is, in slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
     /// Slots looked at.
@@ -266,8 +266,8 @@ impl Check<'_, '_> {
         let header = self.engine.shared.entry_header(start);
         let incarnation = self.engine.state.holding(start).map(|(_, region)| region.incarnation);
         let payload = self.engine.shared.payload_of(&header, start);
-        let sum = incarnation.zip(payload).map(|(seed, payload)| header.sum(seed, &payload));
-        if sum != Some(header.checksum.get()) {
+        let whole = incarnation.zip(payload);
+        if !whole.is_some_and(|(seed, payload)| header.is_right(seed, &payload)) {
             let found = header.checksum.get();
             let id = BlockId::from_bits(id);
             self.report.add(start + 20, format!("checksum of entry {id}: {found:#x} is wrong"));

@@ -1,8 +1,12 @@
 //! Compaction: space back in bounded steps, beside readers and writers, ids unchanged.
 
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -261,4 +265,77 @@ fn a_damaged_segment_is_left_alone() {
     for (id, number) in entries.iter().filter(|(id, _)| *id != spoilt) {
         assert_eq!(buffer.get(&pin, *id).unwrap(), content(*number));
     }
+}
+
+#[test]
+fn a_hook_follows_what_moves() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (buffer, entries) = used(&file, 20_000);
+    let places = |file: &RegionFile| -> BTreeMap<EntryId, u64> {
+        let pin = file.pin();
+        let place = |id| (id, buffer.header(&pin, id).unwrap().offset + 32);
+        buffer.ids(&pin).map(place).collect()
+    };
+    let known = Arc::new(Mutex::new(places(&file)));
+    let (told, reader) = (Arc::clone(&known), buffer.clone());
+    file.set_relocation_hook(move |moved| {
+        // Readers see it at its old place still.
+        let now = reader.header(&reader.file().pin(), moved.id).unwrap().offset + 32;
+        assert!(now == moved.from && now != moved.to);
+        assert_eq!(told.lock().unwrap().insert(moved.id, moved.to), Some(moved.from));
+    });
+    let compact = || {
+        let mut writer = file.writer();
+        while buffer.compact_step(&mut writer, Budget::bytes(50_000)).unwrap().is_running() {}
+    };
+    compact();
+    assert_eq!(*known.lock().unwrap(), places(&file));
+    // All go back, and may go again.
+    file.writer().discard().unwrap();
+    assert_eq!(*known.lock().unwrap(), places(&file));
+    compact();
+    assert_eq!(*known.lock().unwrap(), places(&file));
+    file.clear_relocation_hook();
+    check(&buffer, &entries);
+}
+
+#[test]
+fn a_copy_is_minimal() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let (buffer, mut entries) = used(&file, 20_000);
+    let mut writer = file.writer();
+    for number in 1 << 40..(1 << 40) + 40_000 {
+        entries.push((buffer.add(&mut writer, &content(number)).unwrap(), number));
+    }
+    let sizes = buffer.sizes(&mut writer).unwrap();
+    drop(writer);
+    let mut most = (0, 0);
+    let mut hook = |progress: pagestone_heap::Progress| {
+        assert!(most.0 < progress.done && progress.done <= progress.total);
+        most = (progress.done, progress.total);
+        ControlFlow::Continue(())
+    };
+    buffer.compact_into(scene.at("copy.pgs"), &options(), &mut hook).unwrap();
+    assert!(40_000 < most.0, "{most:?}");
+    let copy = options().open(scene.at("copy.pgs")).unwrap();
+    let len = copy.stats().file_len;
+    assert!(len * 100 < sizes.stored() * 115, "{len} bytes for {}", sizes.stored());
+    let other = copy.buffer("buffer").unwrap();
+    check(&other, &entries);
+    check_clean(&copy);
+    assert_eq!(other.sizes(&mut copy.writer()).unwrap(), sizes);
+    // It goes on as any file.
+    entries.push((other.add(&mut copy.writer(), &content(7)).unwrap(), 7));
+    let (id, number) = &mut entries[5];
+    *number = 8;
+    other.update(&mut copy.writer(), *id, &content(8)).unwrap();
+    check(&other, &entries);
+    // One that is broken off leaves nothing.
+    let mut hook = |_| ControlFlow::Break(());
+    let refused = buffer.compact_into(scene.at("none.pgs"), &options(), &mut hook).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Cancelled);
+    let refused = options().open(scene.at("none.pgs")).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
 }

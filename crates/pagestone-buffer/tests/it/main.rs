@@ -3,6 +3,9 @@
 
 mod support; // files, contents
 mod entries; // one operation at a time
+mod streams; // entries of unknown length
+mod slack; // room behind contents, changes in place
+mod groups; // entries of many threads
 mod maps; // keys to values
 mod map_model; // a map against one of the standard library
 mod tables; // the tables of maps in the file

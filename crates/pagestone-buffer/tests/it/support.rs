@@ -23,6 +23,26 @@ impl Scene {
         unsafe { TrustedDir::assert(self.dir.path()) }.file(name)
     }
 
+    /// Stores bytes over a file that nobody has open.
+    pub(crate) fn store(&self, name: &str, offset: u64, bytes: &[u8]) {
+        let path = self.dir.path().join(name);
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        FileExt::write_all_at(&file, bytes, offset).unwrap();
+    }
+
+    /// Copies a file to another inode.
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        std::fs::copy(self.dir.path().join(from), self.dir.path().join(to)).unwrap();
+    }
+
+    /// Bytes of a file.
+    pub(crate) fn load(&self, name: &str, offset: u64, len: usize) -> Vec<u8> {
+        let file = std::fs::File::open(self.dir.path().join(name)).unwrap();
+        let mut bytes = vec![0; len];
+        FileExt::read_exact_at(&file, &mut bytes, offset).unwrap();
+        bytes
+    }
+
     pub(crate) fn create(&self) -> RegionFile {
         options().create(self.at("file.pgs")).unwrap()
     }

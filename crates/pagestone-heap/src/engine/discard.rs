@@ -6,14 +6,14 @@ use crate::{
     error::{Error, ErrorKind, Result},
     evacuation::Evacuation,
     id::BlockId,
-    layout::{BLOCK_HEADER, owner},
+    layout::{BLOCK_HEADER, ENTRY_HEADER, owner},
     options::Durability,
     region::Region,
     relocation::Relocation,
     retired::Waste,
     store::SYSTEM,
     units::Kind,
-    word::{TOMBSTONE, Word},
+    word::{ENTRY, TOMBSTONE, Word},
 };
 
 impl Engine<'_> {
@@ -81,7 +81,8 @@ impl Engine<'_> {
         // An index that was used again names another block.
         let same = id(newest).filter(|found| Some(*found) == id(committed))?;
         let moved = newest.tag() == self.shared.tag() && newest.body() != committed.body();
-        let payload = |word: Word| word.body() * GRAIN + BLOCK_HEADER;
+        let header = if newest.class() == ENTRY { ENTRY_HEADER } else { BLOCK_HEADER };
+        let payload = |word: Word| word.body() * GRAIN + header;
         let (from, to) = (payload(newest), payload(committed));
         moved.then_some(Relocation { id: same, from, to })
     }

@@ -39,7 +39,7 @@ impl Stretch {
     }
 
     /// The number of the region, which nobody writes any more.
-    fn into_number(self) -> u32 {
+    pub(crate) fn into_number(self) -> u32 {
         self.number
     }
 

@@ -15,8 +15,8 @@
 //! - L2: space is retired after the publish that replaced it, and becomes free only when no pin of
 //!   this process is as old as the retirement. A slice of a published block borrows its pin, or
 //!   the exclusive owner, for as long as it lives.
-//! - L3: published bytes are not stored to; but those of [`private_mut`], which borrows the
-//!   exclusive owner, so that no slice of the block exists.
+//! - L3: published bytes are not stored to; but those of [`private_mut`] and [`entry_mut`], which
+//!   borrow the exclusive owner, so that no slice of the block or entry exists.
 //! - L4: control words (superblock, owner page, directory, slots) lie in regions of other kinds
 //!   than blocks: every place that a slot names is checked against the kind of its unit first.
 #![expect(unsafe_code, reason = "the home of slices of region files")]
@@ -155,6 +155,18 @@ pub(crate) fn published_entry<'k>(
     // SAFETY: a word named the entry after the keeper was there, so its segment is not reused
     // while the keeper lives (L2), and nobody stores to what was appended (L3).
     unsafe { raw.slice(at + ENTRY_HEADER, len) }
+}
+
+/// Bytes from `place` on in the room of a published entry, to be changed in place; `owner` is the
+/// exclusive owner of the file.
+pub(crate) fn entry_mut<'k, T: ?Sized>(
+    raw: &'k RawFile,
+    _owner: &'k mut T,
+    (place, len): (u64, usize),
+) -> &'k mut [u8] {
+    // SAFETY: the mutable borrow of the one owner shows that no slice of the entry exists and that
+    // nobody else looks meanwhile (L3); the room belongs to the entry, so to no other.
+    unsafe { raw.slice_mut(place, len) }
 }
 
 /// The payload of the block at `at`, which is private to the open epoch, to be changed in place;

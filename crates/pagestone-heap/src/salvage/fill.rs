@@ -12,7 +12,7 @@ use super::{
     walk::{Best, Entries},
 };
 use crate::{
-    engine::{Engine, Found, Tail, adopt::Wanted, index::SPENT},
+    engine::{Engine, Found, Given, Tail, adopt::Wanted, index::SPENT},
     error::Result,
     file::RegionFile,
     id::BlockId,
@@ -150,7 +150,8 @@ impl Log {
                 report.add((best.at, ENTRY_HEADER + u64::from(best.len)), what);
                 continue;
             };
-            engine.append_as(&store, (id, store.parts.quick(*index)), &payload)?;
+            let given = Given { payload: &payload, room: best.room };
+            engine.append_as(&store, (id, store.parts.quick(*index)), given)?;
             (entries, bytes) = (entries + 1, bytes + payload.len() as u64);
             pace.step(payload.len() as u64 + ENTRY_HEADER, source)?;
         }

@@ -27,6 +27,8 @@ pub(super) struct Best {
     pub(super) generation: u32,
     /// Bytes of the payload, or a tombstone.
     pub(super) len: u32,
+    /// The room that the payload has, if it has any.
+    pub(super) room: Option<u64>,
     pub(super) sequence: u64,
     pub(super) at: u64,
     pub(super) incarnation: u64,
@@ -99,6 +101,7 @@ impl Entries {
         let best = Best {
             generation: id.generation(),
             len: header.len.get(),
+            room: header.has_room().then(|| header.room.get().into()),
             sequence: header.sequence.get(),
             at,
             incarnation: segment.incarnation,
@@ -231,7 +234,10 @@ impl Walk<'_> {
         let end = self.at + header.stride();
         // Not its committed end: an entry across it would show that the end is wrong.
         let within = end <= self.segment.range.end().min(self.source.len());
-        if header.id.get() == 0 || !fits || !within {
+        if header.id.get() == 0 || !fits || !within || !header.is_sound() {
+            return None;
+        }
+        if !header.is_room_right(self.segment.incarnation) {
             return None;
         }
         let sum = self.source.entry_sum((&header, self.at), self.segment.incarnation);

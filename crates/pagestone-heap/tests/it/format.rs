@@ -78,7 +78,8 @@ fn block_header() {
 
 #[test]
 fn entry_header() {
-    check("Entry header", &fields!(EntryHeader: id sequence len checksum spare));
+    let entry = fields!(EntryHeader: id sequence len checksum room room_checksum);
+    check("Entry header", &entry);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod by_hand; // a file read by what docs/format.md says
 mod recorded; // files of testdata/vN are opened for ever
 mod readers; // readers in other processes
 mod log; // entries in segments, what a buffer stands on
+mod log_faults; // every system call of a change of a log failed
 mod slabs; // objects in slots, what a slab store stands on
 mod salvage; // logs from their segments alone
 mod torture; // writers killed at any moment

@@ -4,7 +4,7 @@ use crate::{
     class::GRAIN,
     engine::Engine,
     error::Result,
-    layout::{ENTRY_HEADER, REGION_HEADER},
+    layout::REGION_HEADER,
     log::SegmentFacts,
     parts::PAIR,
     store::Store,
@@ -37,7 +37,7 @@ impl Engine<'_> {
             });
         }
         facts.sort_by_key(|facts| facts.offset);
-        self.add_live(store, &mut facts)?;
+        self.add_all_live(store, &mut facts)?;
         facts.sort_by_key(|facts| facts.first_sequence);
         if let Some(newest) = facts.last_mut() {
             newest.is_active = true;
@@ -46,7 +46,7 @@ impl Engine<'_> {
     }
 
     /// Counts what slots name into segments in the order of the file.
-    fn add_live(&mut self, store: &Store, facts: &mut [SegmentFacts]) -> Result<()> {
+    fn add_all_live(&mut self, store: &Store, facts: &mut [SegmentFacts]) -> Result<()> {
         let mut wrong: Option<(u64, Word)> = None;
         self.for_each_slot_of(store, &mut |engine, slot| {
             let word = engine.shared.select(slot);
@@ -57,10 +57,8 @@ impl Engine<'_> {
             let behind = facts.partition_point(|segment| segment.offset <= at);
             let segment = behind.checked_sub(1).and_then(|nth| facts.get_mut(nth));
             let segment = segment.filter(|segment| at < segment.offset + segment.len);
-            match (engine.shared.entry_at(word), segment) {
-                (Some((_, len)), Some(segment)) => {
-                    segment.live += (ENTRY_HEADER + len).next_multiple_of(GRAIN);
-                }
+            match (engine.shared.header_of(word), segment) {
+                (Some(header), Some(segment)) => segment.live += header.stride(),
                 _ => wrong = Some((slot, word)),
             }
         });

@@ -24,21 +24,26 @@ impl Engine<'_> {
         if self.segments(store).counted {
             return Ok(());
         }
-        self.segments(store).by_number.values_mut().for_each(|segment| segment.live = 0);
+        let segments = self.segments(store);
+        segments.by_number.values_mut().for_each(|segment| segment.live = 0);
+        segments.removed = 0;
         let mut wrong = None;
         self.for_each_slot_of(store, &mut |engine, slot| {
             let word = engine.newest(slot);
+            if word.class() == TOMBSTONE && !word.is_empty() {
+                engine.segments(store).removed += 1;
+            }
             if word.class() != ENTRY || word.is_empty() {
                 return;
             }
             let at = word.body() * GRAIN;
-            let found = engine.shared.entry_at(word);
+            let found = engine.shared.header_of(word);
             let number = engine.state.holding(at).map(|(number, _)| number);
-            let segment =
-                number.and_then(|number| engine.segments(store).by_number.get_mut(&number));
+            let segments = engine.segments(store);
+            let segment = number.and_then(|number| segments.by_number.get_mut(&number));
             match (found, segment) {
-                (Some((_, len)), Some(segment)) => {
-                    segment.live += (ENTRY_HEADER + len).next_multiple_of(GRAIN);
+                (Some(header), Some(segment)) => {
+                    segment.live += header.stride();
                 }
                 // Damaged: as long as it is named its segment is not empty.
                 (None, Some(segment)) => segment.live += GRAIN,
@@ -180,8 +185,13 @@ impl Engine<'_> {
     /// The header of the entry at `at`, if all of it lies in the segment and its checksum says so.
     fn whole_entry(&self, region: &Region, at: u64) -> Option<EntryHeader> {
         let header = self.entry_header(region, at)?;
+        if header.has_room() {
+            // The payload may be torn by a change in place; its first word was stored last all the
+            // same.
+            return header.is_room_right(region.incarnation).then_some(header);
+        }
         let payload = self.shared.payload_of(&header, at)?;
-        (header.sum(region.incarnation, &payload) == header.checksum.get()).then_some(header)
+        header.is_right(region.incarnation, &payload).then_some(header)
     }
 
     /// The header at `at`, if an entry of its length lies in the segment.
@@ -190,8 +200,8 @@ impl Engine<'_> {
             return None;
         }
         let header = self.shared.entry_header(at);
-        let whole = header.id.get() != 0 && at + header.stride() <= region.range.end();
-        whole.then_some(header)
+        let fits = header.is_sound() && at + header.stride() <= region.range.end();
+        (header.id.get() != 0 && fits).then_some(header)
     }
 
     /// Takes back from the end of each log what was appended and not published any more.
@@ -233,14 +243,14 @@ impl Engine<'_> {
     /// behind it. Where that was not so, a damaged entry before it hid it, or somebody forged the
     /// slot. False where the slot names no place in a segment of its log.
     pub(crate) fn cover_entry(&mut self, store: &Store, word: Word) -> bool {
-        let len = self.shared.entry_at(word).map(|(_, len)| len);
+        let header = self.shared.header_of(word);
         let at = word.body() * GRAIN;
         let holding = self.state.holding(at).filter(|(_, region)| region.base() <= at);
         let number = holding.map(|(number, _)| number);
         let Some(segment) = number.and_then(|number| self.segment_mut(number, store.number)) else {
             return false;
         };
-        match len.map(|len| at + (ENTRY_HEADER + len).next_multiple_of(GRAIN)) {
+        match header.map(|header| at + header.stride()) {
             Some(end) if segment.end < end => (segment.end, segment.sealed) = (end, true),
             Some(_) => {}
             // Damaged: a get says so, and nothing comes to lie in its place.

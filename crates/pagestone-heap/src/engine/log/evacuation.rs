@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Moved;
+use super::{Given, Moved};
 use crate::{
-    class::GRAIN, engine::Engine, error::Result, id::BlockId, region::Region, store::Store,
-    word::ENTRY,
+    class::GRAIN, engine::Engine, error::Result, id::BlockId, layout::ENTRY_HEADER, region::Region,
+    relocation::Relocation, store::Store, word::ENTRY,
 };
 
 impl Engine<'_> {
@@ -78,16 +78,28 @@ impl Engine<'_> {
         }
         let Some(slot) = store.parts.pair(id.index()) else { return Ok(false) };
         let Some(payload) = self.shared.payload_of(&header, at) else { return Ok(false) };
-        if header.sum(region.incarnation, &payload) != header.checksum.get() {
+        if !header.is_right(region.incarnation, &payload) {
             let found = u64::from(header.checksum.get());
             return Err(self.corrupt(("checksum of an entry", at + 20), 0, found));
         }
-        let to = self.append(store, id, &payload)?;
+        let room = header.has_room().then(|| header.room.get().into());
+        let to = self.append(store, id, Given { payload: &payload, room })?;
+        self.tell_move(store, id, (at, to));
         self.publish(slot, ENTRY, to / GRAIN);
-        if let Some(segment) = self.segment_mut(number, store.number) {
-            segment.live = segment.live.saturating_sub(header.stride());
-        }
+        self.drop_live(store, at);
         Ok(true)
+    }
+
+    /// Tells the hook of an entry that moves.
+    fn tell_move(&mut self, store: &Store, id: BlockId, (from, to): (u64, u64)) {
+        if !self.state.hook.is_set() {
+            return;
+        }
+        // Where the hook panics the entry stays where it is, and what lives is counted anew.
+        let counted = std::mem::replace(&mut self.segments(store).counted, false);
+        let (from, to) = (from + ENTRY_HEADER, to + ENTRY_HEADER);
+        self.state.hook.tell(Relocation { id, from, to });
+        self.segments(store).counted = counted;
     }
 
     /// Whether another segment may hold an entry that is older than a tombstone.
