@@ -117,6 +117,7 @@ impl<'h> Verify<'h> {
         check.superblock();
         check.regions();
         check.blocks(self.progress)?;
+        check.segments();
         check.free_space();
         Ok(check.report)
     }
@@ -311,6 +312,19 @@ impl Check<'_, '_> {
                 self.report.add(geometry.bitmap(which) + u64::from(slot / 8), what);
             }
             self.report.payload += geometry.object_len;
+        }
+    }
+
+    /// The entries of each log are what its slots name, or older. A reader of another process does
+    /// not know where segments end.
+    fn segments(&mut self) {
+        if self.view == View::Committed {
+            return;
+        }
+        let stores: Vec<_> = self.engine.shared.stores().iter().flatten().cloned().collect();
+        for store in stores.iter().filter(|store| store.is_log()) {
+            let report = &mut self.report;
+            self.engine.check_segments(store, &mut |at, what| report.add(at, what));
         }
     }
 

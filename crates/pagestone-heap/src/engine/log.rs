@@ -1,5 +1,6 @@
 //! Entries: appended to the newest segment of a log, published in a slot.
 
+mod check; // entries against slots
 mod ends; // where segments end
 mod committed; // what a file that is open for reading tells of its segments
 mod evacuation; // entries move, segments are given back

@@ -192,3 +192,68 @@ fn sum_entry(image: &mut Image, at: usize, segment: usize) {
     hasher.update(payload);
     image.set(at + 20, &hasher.finalize().to_le_bytes());
 }
+
+/// The bytes of one segment in the place of another: with its header, and without.
+#[test]
+fn segments_swapped_or_repeated() {
+    let (image, held) = log(true);
+    let segments: Vec<_> =
+        image.regions().into_iter().filter(|region| region.kind == SEGMENT).collect();
+    let [a, b] = [segments[0], segments[1]].map(|region| region.start);
+    let len = segments[0].len.min(segments[1].len);
+    let mut bench = Bench::new(held.keys().copied().collect());
+    for from in [0, 64] {
+        let part = |at: usize| image.bytes[at + from..at + len].to_vec();
+        let (first, second) = (part(a), part(b));
+        for (what, parts) in [("swapped", [&second, &first]), ("repeated", [&first, &first])] {
+            let mut forged = image.clone();
+            forged.set(a + from, parts[0]);
+            forged.set(b + from, parts[1]);
+            let what = format!("segments {what} from {from} on");
+            for outcome in bench.check_all(&what, &forged.bytes) {
+                let seen = matches!(outcome, Outcome::Refused(_) | Outcome::Opened(_, false));
+                assert!(seen, "{what}: {outcome:?}");
+            }
+        }
+    }
+    bench.say("segments");
+}
+
+/// A tail that was torn in any way: what was committed is there, and all that is shown is whole.
+#[test]
+fn a_torn_tail() {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let kept: Vec<BlockId> =
+        (0..10).map(|nth| log.add(&mut file.writer(), &marked(nth, 300)).unwrap()).collect();
+    file.commit().unwrap();
+    let held = entries(&file).unwrap();
+    let mut lost = Vec::new();
+    for nth in 10..20 {
+        lost.push(log.add(&mut file.writer(), &marked(nth, 300)).unwrap());
+        log.update(&mut file.writer(), kept[0], &marked(nth, 100)).unwrap();
+    }
+    let place = |id: BlockId| log.facts(&file.pin(), id).unwrap().offset;
+    let (from, end) = (place(lost[0]), place(kept[0]) + 132);
+    let [from, end] = [from, end].map(|at| usize::try_from(at).unwrap());
+    drop((log, file));
+    let bytes = std::fs::read(scene.path("file.pgs")).unwrap();
+    for cut in (from..end).step_by(56) {
+        let mut torn = bytes.clone();
+        torn[cut / 8 * 8..end].fill(0);
+        // Another inode: a power loss.
+        std::fs::write(scene.path("torn.pgs"), &torn).unwrap();
+        let file = options().open(scene.at("torn.pgs")).unwrap();
+        assert!(entries(&file).unwrap() == held, "cut at {cut}");
+        assert!(file.verify(Verify::new()).unwrap().is_clean());
+        let log = file.log("log").unwrap();
+        let id = log.add(&mut file.writer(), b"behind it").unwrap();
+        file.commit().unwrap();
+        let pin = file.pin();
+        assert_eq!(log.get(&pin, id).unwrap(), b"behind it");
+        drop(pin);
+        drop((log, file));
+        std::fs::remove_file(scene.path("torn.pgs")).unwrap();
+    }
+}
