@@ -11,16 +11,44 @@ use crate::{LongArgs, Outcome};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Subject {
     Heap,
+    /// Entries, and the log below them.
+    Buffer,
+}
+
+/// Modules of tests, each with the crate that they are of.
+type Tests = &'static [(&'static str, &'static [&'static str])];
+
+impl Subject {
+    fn killed(self) -> Tests {
+        match self {
+            Self::Heap => &[("pagestone-heap", &["torture::", "threads::", "processes::"])],
+            Self::Buffer => &[("pagestone-buffer", &["torture::"])],
+        }
+    }
+
+    fn hostile(self) -> Tests {
+        match self {
+            Self::Heap => &[("pagestone-heap", &["hostile::", "--skip", "hostile::logs::"])],
+            Self::Buffer => &[("pagestone-heap", &["hostile::logs::"])],
+        }
+    }
+
+    fn fuzz_target(self) -> &'static str {
+        match self {
+            Self::Heap => "heap",
+            Self::Buffer => "buffer",
+        }
+    }
 }
 
 /// Kills writers, and lets readers look on; the tests say how often and what was lost.
 pub(crate) fn kill(root: &Path, args: &LongArgs) -> Result<Outcome> {
-    tests(root, args, &["torture::", "threads::", "processes::"])
+    tests(root, args, args.store.killed())
 }
 
 /// Runs the hostile tests for long, then the fuzz target where its tools are there.
 pub(crate) fn fuzz(root: &Path, args: &LongArgs) -> Result<Outcome> {
-    if tests(root, args, &["hostile::"])? == Outcome::Findings {
+    if tests(root, args, args.store.hostile())? == Outcome::Findings {
         return Ok(Outcome::Findings);
     }
     let tool =
@@ -29,22 +57,25 @@ pub(crate) fn fuzz(root: &Path, args: &LongArgs) -> Result<Outcome> {
         println!("fuzz: skipped, there is no nightly toolchain with cargo-fuzz");
         return Ok(Outcome::Fine);
     }
-    let Subject::Heap = args.store;
     let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo", "fuzz", "run", "heap", "--"]);
+    command.args(["run", "nightly", "cargo", "fuzz", "run", args.store.fuzz_target(), "--"]);
     command.arg(format!("-max_total_time={}", args.seconds)).arg(format!("-seed={}", args.seed));
     answer(command.current_dir(root))
 }
 
-fn tests(root: &Path, args: &LongArgs, modules: &[&str]) -> Result<Outcome> {
-    let Subject::Heap = args.store;
-    let mut command = Command::new("cargo");
-    command
-        .args(["test", "--release", "-p", "pagestone-heap", "--test", "it", "--", "--nocapture"])
-        .args(modules)
-        .env("PAGESTONE_TORTURE_SECONDS", args.seconds.to_string())
-        .env("PAGESTONE_TORTURE_SEED", args.seed.to_string());
-    answer(command.current_dir(root))
+fn tests(root: &Path, args: &LongArgs, tests: Tests) -> Result<Outcome> {
+    for (package, modules) in tests {
+        let mut command = Command::new("cargo");
+        command
+            .args(["test", "--release", "-p", package, "--test", "it", "--", "--nocapture"])
+            .args(*modules)
+            .env("PAGESTONE_TORTURE_SECONDS", args.seconds.to_string())
+            .env("PAGESTONE_TORTURE_SEED", args.seed.to_string());
+        if answer(command.current_dir(root))? == Outcome::Findings {
+            return Ok(Outcome::Findings);
+        }
+    }
+    Ok(Outcome::Fine)
 }
 
 fn answer(command: &mut Command) -> Result<Outcome> {

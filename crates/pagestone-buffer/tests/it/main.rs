@@ -12,3 +12,6 @@ mod tables; // the tables of maps in the file
 mod format; // layouts against docs/format.md
 mod compaction; // space back, beside readers and writers
 mod salvage; // damaged files, and files open for reading
+mod predecessors; // the defects of docs/defects-buffer.md
+mod refusals; // full disks, failed syncs, ids that name nothing
+mod torture; // writers killed at any moment

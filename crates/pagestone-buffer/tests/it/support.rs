@@ -1,7 +1,11 @@
 //! Files in temporary directories, and contents that tell which they are.
 #![expect(unsafe_code, reason = "the one promise that a test makes for its own directory")]
 
-use std::os::unix::fs::FileExt;
+use std::{
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use pagestone_heap::{FileOptions, RegionFile, Verify};
 use pagestone_storage::{Location, TrustedDir};
@@ -17,10 +21,18 @@ impl Scene {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// One in memory where there is such a place.
+    pub(crate) fn fast() -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self { dir: dir.unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     pub(crate) fn at(&self, name: &str) -> Location {
-        // SAFETY: only tests of this crate write in their temporary directories, through this
-        // library.
-        unsafe { TrustedDir::assert(self.dir.path()) }.file(name)
+        trusted(self.dir.path()).file(name)
     }
 
     /// Stores bytes over a file that nobody has open.
@@ -49,7 +61,7 @@ impl Scene {
 
     /// Changes one byte of a file that is closed.
     pub(crate) fn change(&self, name: &str, at: u64, change: impl FnOnce(u8) -> u8) {
-        let file = std::fs::File::options().read(true).write(true).open(self.dir.path().join(name));
+        let file = std::fs::File::options().read(true).write(true).open(self.path(name));
         let file = file.unwrap();
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).unwrap();
@@ -59,6 +71,24 @@ impl Scene {
     pub(crate) fn open(&self) -> RegionFile {
         options().open(self.at("file.pgs")).unwrap()
     }
+}
+
+/// The promise for a temporary directory of a test.
+pub(crate) fn trusted(dir: &Path) -> TrustedDir {
+    // SAFETY: only tests of this crate write in their temporary directories, through this library
+    // or while nothing is open.
+    unsafe { TrustedDir::assert(dir) }
+}
+
+/// Time that a test of random length may take: short, or what `cargo xtask torture` says.
+pub(crate) fn budget(seconds: f64) -> Duration {
+    let given = std::env::var("PAGESTONE_TORTURE_SECONDS").ok();
+    Duration::from_secs_f64(given.and_then(|given| given.parse().ok()).unwrap_or(seconds))
+}
+
+/// The seed of tests of random length.
+pub(crate) fn seed() -> u64 {
+    std::env::var("PAGESTONE_TORTURE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
 pub(crate) fn options() -> FileOptions {
