@@ -109,6 +109,9 @@ pub(crate) fn check(
     place.install(crash.image);
     set_machine(Some(crash.machine));
     let at = place.at();
+    if random.chance(10) {
+        salvage::check_own(place, expected)?;
+    }
     if crash.kind == Kind::Kill && random.chance(25) {
         let (looked, trace) = place.watched(|| {
             let file = Manner::PLAIN.options().open_read_only(at.clone());

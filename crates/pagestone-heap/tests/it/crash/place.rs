@@ -34,10 +34,15 @@ impl Place {
     }
 
     pub(crate) fn at(&self) -> Location {
+        self.beside("file.pgs")
+    }
+
+    /// Another file of the directory.
+    pub(crate) fn beside(&self, name: &str) -> Location {
         // SAFETY: only this test writes in its directory, through this library or while nothing
         // is open.
         let dir = unsafe { TrustedDir::assert(self.dir.path()) };
-        dir.file("file.pgs")
+        dir.file(name)
     }
 
     /// Takes what the file holds for known.

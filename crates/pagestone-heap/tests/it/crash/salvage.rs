@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Contents, LOG};
+use pagestone_heap::{RegionFile, Salvage};
+
+use super::{
+    model::{Contents, Expected, LOG},
+    place::Place,
+    session::{Manner, contents},
+};
 
 /// An image, and the tag of its open epoch.
 struct Image<'i> {
@@ -92,4 +98,26 @@ pub(crate) fn check(bytes: &[u8], generation: u64, contents: &Contents) -> Resul
     let known = |id: &u64| (salvaged.contains_key(id), expected.contains_key(id));
     let wrong: Vec<String> = wrong.iter().map(|id| format!("{id:#x} {:?}", known(id))).collect();
     Err(format!("salvage differs (id, salvaged, committed): {wrong:?}"))
+}
+
+/// The same by the salvage of the crate: it tells what one of the commits had that may be the last.
+pub(crate) fn check_own(place: &Place, expected: &Expected) -> Result<(), String> {
+    let mut known = expected.committed.iter().map(|(_, model)| model.contents.heaps.get(LOG));
+    if known.clone().all(|log| log.is_none()) {
+        return Ok(());
+    }
+    let text = |error: pagestone_heap::Error| format!("salvage: {error}");
+    let to = place.beside("salvaged.pgs");
+    let report = RegionFile::salvage(place.at(), to.clone(), Salvage::new()).map_err(text)?;
+    let file = Manner::PLAIN.options().open_read_only(to.clone()).map_err(text)?;
+    let found = contents(&file)?.heaps.remove(LOG).unwrap_or_default();
+    drop(file);
+    std::fs::remove_file(to.path()).map_err(|error| error.to_string())?;
+    let right = known.any(|log| log.is_none_or(|log| *log == found));
+    if right && report.is_clean() {
+        return Ok(());
+    }
+    let ids: Vec<String> =
+        found.iter().map(|(id, entry)| format!("{id:?}:{}", entry.bytes.len())).collect();
+    Err(format!("salvage: {report:?}, found {ids:?}"))
 }

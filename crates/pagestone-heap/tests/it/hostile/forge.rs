@@ -89,7 +89,7 @@ impl Image {
             let kind = word.to_le_bytes()[5];
             Region { number: (at - UNIT) / 32, kind, start, len: units * UNIT }
         };
-        pairs.iter().map(decode).filter(|region| (1..=5).contains(&region.kind)).collect()
+        pairs.iter().map(decode).filter(|region| (1..=6).contains(&region.kind)).collect()
     }
 
     /// The slots of all tables that are in use: where the pair lies, and its newest word.
