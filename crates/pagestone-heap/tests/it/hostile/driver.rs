@@ -214,7 +214,7 @@ impl Subject {
             }
             for _ in 0..2 {
                 Self::empty(&log, &mut writer);
-                Self::told(log.add(&mut writer, &[0xee; 70_000]));
+                Self::told(log.add(&mut writer, &vec![0xee; 70_000]));
                 Self::told(writer.commit());
                 assert!(same(), "{way:?}: pinned bytes were handed out");
             }

@@ -47,9 +47,9 @@ fn log(closed: bool) -> (Image, Entries) {
     let held = entries(&file).unwrap();
     drop(log);
     if closed {
-        file.close().unwrap()
+        file.close().unwrap();
     } else {
-        drop(file)
+        drop(file);
     }
     (Image { bytes: std::fs::read(scene.path("file.pgs")).unwrap() }, held)
 }
@@ -72,7 +72,9 @@ fn no_flip_gives_wrong_bytes_unseen() {
     let (start, budget) = (Instant::now(), budget(3.0));
     // A step that shares no factor with the number of places visits all of them, mixed.
     let (mut nth, count) = (0, places.len());
-    let step = (count * 5 / 8..).find(|step| super::gcd(*step as u64, count as u64) == 1).unwrap();
+    let step = (count * 5 / 8..2 * count)
+        .find(|step| super::gcd(*step as u64, count as u64) == 1)
+        .unwrap();
     while nth < count && start.elapsed() < budget {
         let flipped = places[nth * step % count];
         nth += 1;
@@ -112,6 +114,8 @@ fn a_flipped_or_forged_log_never_panics() {
             assert!(matches!(outcome, Outcome::Opened(10.., true)), "{outcome:?}");
         }
         let places = written(&image);
+        // A closed file is taken at its word by an open that trusts it: docs/SHORTCOMINGS.md.
+        let ways = if closed { &WAYS[..2] } else { &WAYS[..] };
         let mut dice = Dice::new(seed());
         let (start, budget) = (Instant::now(), budget(3.0) / 2);
         while start.elapsed() < budget {
@@ -120,7 +124,7 @@ fn a_flipped_or_forged_log_never_panics() {
             for _ in 0..=dice.below(3) {
                 what.push_str(&change(&mut forged, (&places, &mut dice)));
             }
-            bench.check(&what, &forged.bytes, WAYS[dice.nth(3)]);
+            bench.check(&what, &forged.bytes, ways[dice.nth(ways.len())]);
         }
         bench.say("log");
     }
@@ -161,7 +165,7 @@ fn change(image: &mut Image, (places, dice): (&[usize], &mut Dice)) -> String {
             let to = [0, segment.start, segment.start + 64, segment.start + segment.len - 32];
             let to = [to[dice.nth(4)], entry + 16, entry + 32][dice.nth(3)];
             let (at, word) = image.newest(slot.0);
-            image.set_word(at, word & !0xff_ffff_ffff | to as u64 / 16);
+            image.set_word(at, word & !0xff_ffff_ffff | (to / 16) as u64);
             format!(", slot {:#x} names {to:#x}", slot.0)
         }
         4 => {
