@@ -15,10 +15,16 @@ mod space; // grow, cut, zero, punch, sync, hints
 mod readers; // what readers hold, and a reader that follows the length
 mod identity; // which boot of which machine shows which file
 mod new_file; // a copy that takes its name when it is whole
+mod content; // bytes, or text
+mod owned; // zeroed memory of one owner
+mod appended; // memory that grows while others read
 
+pub use appended::{Appended, Appender, append_only};
+pub use content::Content;
 pub use identity::Identity;
 pub use new_file::NewFile;
 pub use opening::Opening;
+pub use owned::{Extent, Owned, Pages};
 
 use crate::{
     bytes::{Access, Range},

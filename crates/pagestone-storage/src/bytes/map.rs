@@ -159,7 +159,7 @@ impl Range {
     }
 
     /// Copies bytes to where nobody looks yet; only the one writer calls this.
-    pub(super) fn fill(&self, offset: u64, bytes: &[u8]) {
+    pub(crate) fn fill(&self, offset: u64, bytes: &[u8]) {
         let to = self.at(offset, bytes.len());
         // SAFETY: `at` checked that the bytes lie inside the range, M1 keeps it mapped; they are
         // behind all that was published, so nobody else looks at or stores to them.
@@ -206,6 +206,17 @@ impl Range {
         let from = round_up(offset).min(self.capacity);
         // Only memory is kept for longer when the system refuses.
         self.release(from, self.capacity - from).ok();
+    }
+
+    /// Gives the memory of the pages that lie inside bytes back, which nobody uses any more;
+    /// anonymous ranges only.
+    pub(crate) fn give_back(&self, offset: u64, len: u64) {
+        let page = rustix::param::page_size() as u64;
+        let (from, to) = (offset.next_multiple_of(page), (offset + len) / page * page);
+        if from < to {
+            // Only memory is kept for longer when the system refuses.
+            self.release(from, to - from).ok();
+        }
     }
 
     /// Gives the memory of whole pages back, which then show zeros; anonymous ranges only.
@@ -266,6 +277,19 @@ impl Range {
         // SAFETY: the extent lies inside the range; none of these hints changes its bytes.
         unsafe { rustix::mm::madvise(page, len, advice) }?;
         Ok(())
+    }
+
+    /// Asks for huge pages, which a store to fresh memory then takes at once; anonymous ranges
+    /// only.
+    pub(crate) fn advise_huge(&self) {
+        if cfg!(miri) {
+            return;
+        }
+        let (page, len) = self.part(0, self.capacity);
+        // SAFETY: the extent lies inside the range; the hint changes no byte.
+        let done = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxHugepage) };
+        // Where there are none the memory is only slower.
+        done.ok();
     }
 
     /// Makes the first `len` bytes present; pages that cannot be read are an error, no signal.
