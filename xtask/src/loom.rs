@@ -8,8 +8,11 @@ use anyhow::{Context as _, Result};
 use crate::{Outcome, workspace::target_dir};
 
 /// The crates that have such parts, and the modules whose tests know `cfg(loom)`.
-const PARTS: &[(&str, &[&str])] =
-    &[("pagestone-storage", &["published"]), ("pagestone-heap", &["epoch", "pin", "follow"])];
+const PARTS: &[(&str, &[&str])] = &[
+    ("pagestone-storage", &["published"]),
+    ("pagestone-heap", &["epoch", "pin", "follow"]),
+    ("pagestone-slab", &["concurrent"]),
+];
 
 /// Runs the tests that know `cfg(loom)` and `cfg(shuttle)`, in target folders of their own.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {

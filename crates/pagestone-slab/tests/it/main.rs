@@ -1,0 +1,12 @@
+//! What the crate promises, seen from outside.
+
+#[cfg(test)]
+mod objects; // the object store: ids, lengths, search, settings
+#[cfg(test)]
+mod model; // the store and the interner beside maps of std
+#[cfg(test)]
+mod pools; // typed pools
+#[cfg(test)]
+mod interners; // interners of one thread and of many
+#[cfg(test)]
+mod predecessors; // defects of the stores that people used before
