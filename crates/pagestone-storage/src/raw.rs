@@ -17,6 +17,7 @@ mod identity; // which boot of which machine shows which file
 mod new_file; // a copy that takes its name when it is whole
 mod content; // bytes, or text
 mod owned; // zeroed memory of one owner
+mod slots; // equal slots with a bit for each
 mod appended; // memory that grows while others read
 
 pub use appended::{Appended, Appender, append_only};
@@ -25,6 +26,7 @@ pub use identity::Identity;
 pub use new_file::NewFile;
 pub use opening::Opening;
 pub use owned::{Extent, Owned, Pages};
+pub use slots::{Marks, Slots};
 
 use crate::{
     bytes::{Access, Range},

@@ -8,6 +8,10 @@ pub trait Content: sealed::Sealed + std::hash::Hash + Eq + Send + Sync + 'static
 
     /// Returns a copy of its own.
     fn boxed(&self) -> Box<Self>;
+
+    /// Returns the first `len` bytes; `None` when there are not so many, or a character would be
+    /// cut.
+    fn first(&self, len: usize) -> Option<&Self>;
 }
 
 impl Content for [u8] {
@@ -19,6 +23,11 @@ impl Content for [u8] {
     fn boxed(&self) -> Box<Self> {
         self.into()
     }
+
+    #[inline]
+    fn first(&self, len: usize) -> Option<&Self> {
+        self.get(..len)
+    }
 }
 
 impl Content for str {
@@ -29,6 +38,11 @@ impl Content for str {
 
     fn boxed(&self) -> Box<Self> {
         self.into()
+    }
+
+    #[inline]
+    fn first(&self, len: usize) -> Option<&Self> {
+        self.get(..len)
     }
 }
 
@@ -43,6 +57,13 @@ pub(super) mod sealed {
         /// `whole` holds content of this kind and zeros, each content put with
         /// [`fits`](Self::fits) asked before.
         unsafe fn lend(whole: &[u8], at: usize, len: usize) -> Option<&Self>;
+
+        /// All of `bytes`.
+        ///
+        /// # Safety
+        ///
+        /// `bytes` are content of this kind.
+        unsafe fn whole(bytes: &[u8]) -> &Self;
 
         /// Whether content may take the place of the `len` bytes of `whole` from `at` on and leave
         /// content everywhere.
@@ -61,6 +82,11 @@ impl sealed::Sealed for [u8] {
     }
 
     #[inline]
+    unsafe fn whole(bytes: &[u8]) -> &Self {
+        bytes
+    }
+
+    #[inline]
     unsafe fn fits(whole: &[u8], at: usize, len: usize) -> bool {
         at <= whole.len() && len <= whole.len() - at
     }
@@ -73,6 +99,12 @@ impl sealed::Sealed for str {
         // saw to, leaves UTF-8: so the contract says that all of it is.
         let whole = unsafe { Self::from_utf8_unchecked(whole) };
         whole.get(at..at.checked_add(len)?)
+    }
+
+    #[inline]
+    unsafe fn whole(bytes: &[u8]) -> &Self {
+        // SAFETY: the bytes are text, says the contract.
+        unsafe { Self::from_utf8_unchecked(bytes) }
     }
 
     #[inline]

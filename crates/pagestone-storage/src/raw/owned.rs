@@ -45,6 +45,8 @@ pub struct Owned<C: Content + ?Sized> {
     len: usize,
     /// What gives the bytes back.
     source: Source,
+    /// O4: no byte was changed.
+    fresh: bool,
     /// O3: the bytes are zeros and content, put by `put` alone.
     content: PhantomData<Box<C>>,
 }
@@ -119,7 +121,7 @@ impl Extent {
         let base = NonNull::new(base)?;
         self.used += len;
         let source = Source::Part { range: Arc::clone(&self.range) };
-        Some(Owned { base, len, source, content: PhantomData })
+        Some(Owned { base, len, source, fresh: true, content: PhantomData })
     }
 }
 
@@ -145,13 +147,14 @@ impl<C: Content + ?Sized> Owned<C> {
             let base = range.base();
             // O1 and O2 hold: the range is mapped, in whole units, until it is dropped.
             let len = usize::try_from(range.capacity()).map_err(|_| out_of_memory())?;
-            return Ok(Self { base, len, source: Source::Map { _range: range }, content });
+            let source = Source::Map { _range: range };
+            return Ok(Self { base, len, source, fresh: true, content });
         }
         let len = len.max(1).next_multiple_of(LINE);
         let layout = Layout::from_size_align(len, LINE).map_err(|_| out_of_memory())?;
         // SAFETY: the layout has a size that is not zero.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(out_of_memory)?;
-        Ok(Self { base, len, source: Source::Allocator, content })
+        Ok(Self { base, len, source: Source::Allocator, fresh: true, content })
     }
 
     /// Returns how long memory will be when `len` bytes are asked for.
@@ -168,6 +171,12 @@ impl<C: Content + ?Sized> Owned<C> {
     #[expect(clippy::len_without_is_empty, reason = "memory is never without a byte")]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Returns whether nothing was put yet: all is zeros.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Returns all bytes.
@@ -196,6 +205,7 @@ impl<C: Content + ?Sized> Owned<C> {
         if !unsafe { C::fits(self.bytes(), at, bytes.len()) } {
             return false;
         }
+        self.fresh = false;
         let to = self.base.as_ptr().wrapping_add(at);
         // SAFETY: `fits` checked the extent against `len` (O2), `&mut self` is alone with the
         // bytes (O1), so `bytes` lie elsewhere; that it fits keeps O3.
@@ -211,6 +221,7 @@ impl<C: Content + ?Sized> Owned<C> {
         if room < bytes.len() || !unsafe { C::fits(self.bytes(), at, room) } {
             return false;
         }
+        self.fresh = false;
         let to = self.base.as_ptr().wrapping_add(at);
         // SAFETY: `fits` checked `room`, and so what is shorter, against `len` (O2); `&mut self`
         // is alone with the bytes (O1), so `bytes` lie elsewhere.
@@ -232,6 +243,7 @@ impl Owned<[u8]> {
     #[inline]
     #[must_use]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.fresh = false;
         // SAFETY: O1 and O2; `&mut self` is alone with the bytes, and any bytes are content.
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr(), self.len) }
     }
