@@ -1,8 +1,11 @@
 //! Where the bytes of a slab lie: anonymous memory here, a region of a file elsewhere.
 
-use pagestone_storage::raw::{Content, Extent, Owned, Pages};
+use pagestone_storage::raw::{Content, Extent, Marks, Owned, Pages, Slots};
 
-use crate::{class::Form, error::Result};
+use crate::{
+    class::Form,
+    error::{Error, Result},
+};
 
 /// What a slab asks its place for.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +62,11 @@ pub(crate) trait Place {
 
     fn set_generation(&mut self, slot: u32, generation: u8);
 
-    /// What was put into a slot last.
-    fn object(&self, slot: u32) -> Option<&Self::Content>;
+    /// What lies in an occupied slot; `None` in any other.
+    fn live(&self, slot: u32) -> Option<&Self::Content>;
 
-    /// As [`object`](Self::object), where slots are `Exact` and have `size` bytes.
-    fn object_of(&self, slot: u32, size: usize) -> Option<&Self::Content>;
+    /// As [`live`](Self::live), if the slot was used so often.
+    fn live_of(&self, slot: u32, generation: u8) -> Option<&Self::Content>;
 
     /// Puts an object into a slot that nobody looks at.
     fn put(&mut self, slot: u32, object: &Self::Content);
@@ -127,16 +130,16 @@ impl<C: Content + ?Sized> Home for Anonymous<C> {
     fn make(&mut self, shape: Shape) -> Result<Memory<C>> {
         let Shape { form, slot_size, slots, .. } = shape;
         let count = slots as usize;
+        let marks = match shape.generations {
+            Generations::Counted => Marks::Kept,
+            Generations::None => Marks::None,
+        };
+        let size = slot_size as usize;
+        let memory = self.memory(size.saturating_mul(count))?;
+        let slots = Slots::new(memory, (size, slots), marks);
         Ok(Memory {
-            bits: vec![0; count.div_ceil(64)].into(),
-            objects: self.memory(slot_size as usize * count)?,
-            slot_size,
-            slots,
+            slots: slots.ok_or_else(|| Error::argument("slots longer than their memory"))?,
             form,
-            generations: match shape.generations {
-                Generations::Counted => vec![0; count].into(),
-                Generations::None => Box::default(),
-            },
             lengths: match form {
                 Form::Ranged => vec![0; count].into(),
                 Form::Exact | Form::Spilled => Box::default(),
@@ -157,12 +160,8 @@ impl<C: Content + ?Sized> Home for Anonymous<C> {
 /// A slab in anonymous memory.
 #[derive(Debug)]
 pub(crate) struct Memory<C: Content + ?Sized> {
-    bits: Box<[u64]>,
-    objects: Owned<C>,
-    slot_size: u32,
-    slots: u32,
+    slots: Slots<C>,
     form: Form,
-    generations: Box<[u8]>,
     /// Length less 1 of each object that may be shorter than its slot.
     lengths: Box<[u16]>,
     /// What is spilled, if this is what the slab is for.
@@ -171,11 +170,6 @@ pub(crate) struct Memory<C: Content + ?Sized> {
 }
 
 impl<C: Content + ?Sized> Memory<C> {
-    #[inline]
-    fn at(&self, slot: u32) -> usize {
-        slot as usize * self.slot_size as usize
-    }
-
     /// An object that is not as long as its slot.
     #[inline(never)]
     fn unlike_slot(&self, slot: u32) -> Option<&C> {
@@ -183,7 +177,7 @@ impl<C: Content + ?Sized> Memory<C> {
             return self.spilled.get(slot as usize)?.as_deref();
         }
         let len = usize::from(*self.lengths.get(slot as usize)?) + 1;
-        self.objects.get(self.at(slot), len)
+        self.slots.slot(slot)?.first(len)
     }
 
     #[inline(never)]
@@ -196,7 +190,7 @@ impl<C: Content + ?Sized> Memory<C> {
             return;
         }
         self.lengths[slot as usize] = u16::try_from(len.saturating_sub(1)).unwrap_or(u16::MAX);
-        let fits = self.objects.put_padded((self.at(slot), self.slot_size as usize), object);
+        let fits = self.slots.put_padded(slot, object);
         debug_assert!(fits, "slots begin and end between characters");
     }
 }
@@ -206,58 +200,51 @@ impl<C: Content + ?Sized> Place for Memory<C> {
 
     #[inline]
     fn slots(&self) -> u32 {
-        self.slots
+        self.slots.count()
     }
 
     fn mapped(&self) -> u64 {
-        let len = self.objects.len()
-            + size_of_val(&*self.bits)
-            + self.generations.len()
-            + size_of_val(&*self.lengths)
-            + size_of_val(&*self.spilled);
-        len as u64 + self.spilled_len
+        let beside = size_of_val(&*self.lengths) + size_of_val(&*self.spilled);
+        (self.slots.mapped() + beside) as u64 + self.spilled_len
     }
 
     #[inline]
     fn bits(&self, index: usize) -> u64 {
-        self.bits.get(index).copied().unwrap_or(0)
+        self.slots.word(index)
     }
 
     #[inline]
     fn set_bits(&mut self, index: usize, bits: u64) {
-        self.bits[index] = bits;
+        self.slots.set_word(index, bits);
     }
 
     #[inline]
     fn generation(&self, slot: u32) -> u8 {
-        self.generations.get(slot as usize).copied().unwrap_or(0)
+        self.slots.mark(slot)
     }
 
     #[inline]
     fn set_generation(&mut self, slot: u32, generation: u8) {
-        if let Some(stored) = self.generations.get_mut(slot as usize) {
-            *stored = generation;
-        }
+        self.slots.set_mark(slot, generation);
     }
 
     #[inline]
-    fn object(&self, slot: u32) -> Option<&C> {
-        if self.form == Form::Exact {
-            return self.objects.get(self.at(slot), self.slot_size as usize);
-        }
-        self.unlike_slot(slot)
+    fn live(&self, slot: u32) -> Option<&C> {
+        let object = self.slots.occupied(slot)?;
+        if self.form == Form::Exact { Some(object) } else { self.unlike_slot(slot) }
     }
 
     #[inline]
-    fn object_of(&self, slot: u32, size: usize) -> Option<&C> {
-        self.objects.get(slot as usize * size, size)
+    fn live_of(&self, slot: u32, generation: u8) -> Option<&C> {
+        let object = self.slots.occupied_marked(slot, generation)?;
+        if self.form == Form::Exact { Some(object) } else { self.unlike_slot(slot) }
     }
 
     #[inline]
     fn put(&mut self, slot: u32, object: &C) {
         if self.form == Form::Exact {
-            let fits = self.objects.put(self.at(slot), object);
-            debug_assert!(fits, "slots begin and end between characters");
+            let fits = self.slots.put(slot, object);
+            debug_assert!(fits, "an object of its class");
             return;
         }
         self.put_unlike_slot(slot, object);
@@ -274,6 +261,6 @@ impl<C: Content + ?Sized> Place for Memory<C> {
     }
 
     fn slots_bytes(&self) -> &[u8] {
-        self.objects.bytes().get(..self.at(self.slots)).unwrap_or_default()
+        self.slots.bytes()
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, num::NonZeroU32};
 use bytemuck::Pod;
 
 use crate::{
-    class::{Class, EXACT_MAX, OBJECT_LEN_MAX},
+    class::{Class, OBJECT_LEN_MAX},
     error::{Error, Result},
     growth::Growth,
     id::ObjectId,
@@ -67,7 +67,7 @@ mod sealed {
         fn spot(self, values: &Values) -> Option<Spot>;
 
         /// The value that the id names.
-        fn find(self, values: &Values, size: usize) -> Option<&[u8]>;
+        fn find(self, values: &Values) -> Option<&[u8]>;
 
         fn bits(self) -> u64;
     }
@@ -88,9 +88,8 @@ impl sealed::Sealed for PlainId {
     }
 
     #[inline]
-    fn find(self, values: &Values, size: usize) -> Option<&[u8]> {
-        let index = self.0.get() - 1;
-        if size <= EXACT_MAX { values.get_of(index, size) } else { values.get_at(index) }
+    fn find(self, values: &Values) -> Option<&[u8]> {
+        values.get_at(self.0.get() - 1)
     }
 
     fn bits(self) -> u64 {
@@ -109,15 +108,14 @@ impl sealed::Sealed for ObjectId {
 
     #[inline]
     fn spot(self, values: &Values) -> Option<Spot> {
-        self.find(values, 0).map(|_| self.parts().0)
+        self.find(values).map(|_| self.parts().0)
     }
 
     #[inline]
-    fn find(self, values: &Values, size: usize) -> Option<&[u8]> {
+    fn find(self, values: &Values) -> Option<&[u8]> {
         let (spot, generation) = self.parts();
         let slab = values.slab(spot.number)?;
-        let value = slab.checked(spot.slot, generation)?;
-        value.get(..size.min(value.len()))
+        slab.checked(spot.slot, generation)
     }
 
     fn bits(self) -> u64 {
@@ -197,7 +195,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// `StaleId` for an id that names no value here.
     #[inline]
     pub fn get(&self, id: I) -> Result<&T> {
-        match id.find(&self.values, size_of::<T>()).and_then(typed) {
+        match id.find(&self.values).and_then(typed) {
             Some(value) => Ok(value),
             None => Err(stale(id)),
         }
@@ -206,7 +204,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// Returns whether the id names a value.
     #[must_use]
     pub fn contains(&self, id: I) -> bool {
-        id.find(&self.values, size_of::<T>()).is_some()
+        id.find(&self.values).is_some()
     }
 
     /// Removes a value and returns it.

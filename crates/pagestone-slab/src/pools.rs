@@ -162,13 +162,6 @@ impl<H: Home> Pools<H> {
         Some(self.slab(spot.number)?.seat.second << SLOT_BITS | spot.slot)
     }
 
-    /// As [`get_at`](Self::get_at), where every object is `size` bytes long, at most 256.
-    #[inline]
-    pub(crate) fn get_of(&self, index: u32, size: usize) -> Option<&ContentOf<H>> {
-        let slab = self.slabs.get((index >> SLOT_BITS) as usize)?.as_deref()?;
-        slab.get_of(index % SLOTS_MAX, size)
-    }
-
     /// One more than the largest index that a slot can have by now.
     pub(crate) fn index_end(&self) -> u32 {
         let slabs = self.slabs.len().max(self.smalls.len()).min(NUMBERED_MAX);

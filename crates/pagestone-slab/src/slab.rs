@@ -82,23 +82,13 @@ impl<P: Place> Slab<P> {
     /// What lies in an occupied slot.
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<&P::Content> {
-        if self.is_live(slot) { self.place.object(slot) } else { None }
+        self.place.live(slot)
     }
 
     /// As [`get`](Self::get), if the slot was used so often.
     #[inline]
     pub(crate) fn checked(&self, slot: u32, generation: u8) -> Option<&P::Content> {
-        if self.is_live(slot) && self.place.generation(slot) == generation {
-            self.place.object(slot)
-        } else {
-            None
-        }
-    }
-
-    /// As [`get`](Self::get), where every object is `size` bytes long, at most 256.
-    #[inline]
-    pub(crate) fn get_of(&self, slot: u32, size: usize) -> Option<&P::Content> {
-        if self.is_live(slot) { self.place.object_of(slot, size) } else { None }
+        self.place.live_of(slot, generation)
     }
 
     #[inline]
@@ -173,7 +163,7 @@ impl<P: Place> Slab<P> {
         (0..self.words()).flat_map(|index| {
             #[expect(clippy::cast_possible_truncation, reason = "below the count of words")]
             let slots = bits::each(self.occupied(index), index as u32 * 64);
-            slots.filter_map(|slot| Some((slot, self.place.object(slot)?)))
+            slots.filter_map(|slot| Some((slot, self.place.live(slot)?)))
         })
     }
 
