@@ -80,6 +80,12 @@ impl SlotId {
         )
     }
 
+    /// Names the object in a slot of a slab without generations.
+    #[must_use]
+    pub const fn without_generation(slab: u64, slot: u32) -> Self {
+        Self::new(slab, slot & (SLOTS_MAX - 1), 1)
+    }
+
     /// Returns the 64 bits to store.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
@@ -216,6 +222,13 @@ impl Slabs {
     #[must_use]
     pub fn file(&self) -> &RegionFile {
         &self.file
+    }
+
+    /// How many changes of objects this open of the file has made: who keeps a table of objects
+    /// sees whether others made some.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.store.changes()
     }
 
     #[inline]

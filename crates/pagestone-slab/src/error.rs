@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pagestone_heap as heap;
 use pagestone_storage as storage;
 
 /// What went wrong, in a word to branch on.
@@ -18,6 +19,10 @@ pub enum ErrorKind {
     CountLimit,
     /// The store was made without what was asked of it.
     Unsupported,
+    /// Bytes of a file make no sense.
+    Corrupt,
+    /// The file: the [`source`](std::error::Error::source) is the error of `pagestone-heap`.
+    File,
 }
 
 /// Any failure of this crate.
@@ -38,6 +43,8 @@ enum Cause {
     Refused { kind: ErrorKind, what: String },
     #[error("{0}")]
     Storage(storage::Error),
+    #[error("{0}")]
+    File(heap::Error),
 }
 
 impl Error {
@@ -49,6 +56,13 @@ impl Error {
             Cause::Refused { kind, .. } => *kind,
             // Memory is all that is asked of the layer below.
             Cause::Storage(_) => ErrorKind::OutOfSpace,
+            Cause::File(error) => match error.kind() {
+                heap::ErrorKind::StaleId => ErrorKind::StaleId,
+                heap::ErrorKind::InvalidArgument => ErrorKind::InvalidArgument,
+                heap::ErrorKind::OutOfSpace => ErrorKind::OutOfSpace,
+                heap::ErrorKind::Corrupt => ErrorKind::Corrupt,
+                _ => ErrorKind::File,
+            },
         }
     }
 
@@ -75,6 +89,13 @@ impl From<storage::Error> for Error {
     }
 }
 
+impl From<heap::Error> for Error {
+    #[cold]
+    fn from(error: heap::Error) -> Self {
+        Self(Box::new(Cause::File(error)))
+    }
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, formatter)
@@ -91,6 +112,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
             Cause::Storage(error) => error.source(),
+            Cause::File(error) => Some(error),
             _ => None,
         }
     }

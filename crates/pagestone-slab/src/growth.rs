@@ -66,6 +66,12 @@ impl Growth {
         self
     }
 
+    /// For a region file, whose regions have at least 64 KiB: slabs of 1,024 slots at first, 1 MiB
+    /// at most.
+    pub(crate) fn for_files() -> Self {
+        Self { first_slots: 1024, factor: 2.0, slab_len_max: 1 << 20, keep_vacant: 0.5 }
+    }
+
     /// Refuses what cannot work.
     pub(crate) fn checked(self) -> Result<Self> {
         if self.first_slots == 0 || SLOTS_MAX < self.first_slots {

@@ -42,7 +42,7 @@ impl Symbol {
     }
 
     #[inline]
-    fn index(self) -> u32 {
+    pub(crate) fn index(self) -> u32 {
         self.0.get() - 1
     }
 

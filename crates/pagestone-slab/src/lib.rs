@@ -16,12 +16,14 @@ mod class; // length -> pool
 mod slab; // occupied and vacant slots
 mod place; // where the bytes of a slab lie
 mod table; // numbers by hash
+mod file; // objects and strings in a region file
 mod bits; // bits in words
 mod error;
 
 pub use crate::{
     concurrent::ConcurrentInterner,
     error::{Error, ErrorKind, Result},
+    file::{FileInterner, FileStats, FileStore, Resolver, SlabFile},
     growth::Growth,
     id::ObjectId,
     interner::{Frozen, Interner, Symbol, SymbolMap},
@@ -30,4 +32,5 @@ pub use crate::{
     store::{ObjectStore, ObjectStoreOptions},
 };
 
+pub use pagestone_heap::SlotId;
 pub use pagestone_storage::raw::Content;

@@ -61,6 +61,7 @@ impl Engine<'_> {
         // Bitmaps and generations of a range that was just adopted are zero.
         Owned::taken(geometry.at, geometry.len()).fill(&self.shared.raw, 0, header.as_bytes());
         self.publish(pair, SLAB, geometry.at / GRAIN);
+        store.count_change();
         self.state.indices(store.number).live += 1;
         Ok(slab_number(id))
     }
@@ -88,6 +89,7 @@ impl Engine<'_> {
         // The turn of an index that came round would be named by ids of its first one.
         let turns = (1 << TURN_BITS) - 1;
         let spent = GENERATION_MAX < next || next & turns == store.generation & turns;
+        store.count_change();
         let before = self.publish(known.pair, TOMBSTONE, if spent { SPENT } else { next.into() });
         let indices = self.state.indices(store.number);
         indices.live = indices.live.saturating_sub(1);
@@ -117,6 +119,7 @@ impl Engine<'_> {
         let generation = self.raise_generation(&geometry, slot);
         Owned::taken(at, geometry.object_len).fill(&self.shared.raw, 0, bytes);
         self.set_slot(key, slot, true);
+        store.count_change();
         self.state.written += geometry.object_len;
         Ok(Some(SlotId::new(slab, slot, generation)))
     }
@@ -183,6 +186,7 @@ impl Engine<'_> {
             return Err(stale(self));
         }
         self.set_slot(key, slot, false);
+        store.count_change();
         let committed = self.is_slot_committed(pair, &geometry, slot);
         let scratch = self.shared.options.durability == Durability::Scratch;
         let Some(known) = self.state.slabs.get(key) else { return Ok(()) };

@@ -9,4 +9,8 @@ mod pools; // typed pools
 #[cfg(test)]
 mod interners; // interners of one thread and of many
 #[cfg(test)]
+mod file; // objects in a region file
+#[cfg(test)]
+mod file_interner; // strings in a region file
+#[cfg(test)]
 mod predecessors; // defects of the stores that people used before

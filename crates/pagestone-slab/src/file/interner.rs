@@ -1,0 +1,637 @@
+//! Strings that are stored once, in a region file: by symbol, by text, counted if asked for.
+
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread,
+};
+
+use pagestone_heap::{BlockId, Counts, Pin, RegionFile, SlotId, Writer};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{
+    store::FileStore,
+    table::{Image, Table, cell_of},
+};
+use crate::{
+    class::Class,
+    error::{Error, ErrorKind, Result},
+    growth::Growth,
+    interner::Symbol,
+};
+
+/// Slabs whose strings are hashed by one thread, at least.
+const SLABS_EACH: usize = 4;
+
+/// Strings, each stored once, in a [`RegionFile`]; clones are views of the same interner.
+///
+/// A symbol finds its string without a table of symbols: it says which slab and slot, and it stays
+/// across compaction and reopen. A symbol that was released names nothing until its place is used
+/// again, and then another string: who releases keeps no copy.
+///
+/// The table that finds the symbol of a string is in memory, 8 bytes and a bit for each; after
+/// [`save`](Self::save) it lies in the file, and the next open looks into it where it lies.
+/// Otherwise it is made of all strings, on all processors, when it is first needed. Lookups take
+/// no lock of the file, changes its [`Writer`]; counts are committed with the strings.
+///
+/// Several processes resolve and look up in a file that is opened for reading.
+///
+/// ```
+/// use pagestone_heap::RegionFile;
+/// use pagestone_slab::SlabFile;
+///
+/// let file = RegionFile::options().in_memory()?;
+/// let tags = file.counted_interner("tags")?;
+/// let rust = tags.intern(&mut file.writer(), b"lang=rust")?;
+/// assert_eq!(tags.intern(&mut file.writer(), b"lang=rust")?, rust);
+/// assert_eq!(tags.resolve(&file.pin(), rust)?, b"lang=rust");
+/// assert_eq!(tags.lookup(&file.pin(), b"lang=c")?, None);
+/// assert_eq!(tags.release(&mut file.writer(), rust)?, 1);
+/// assert_eq!(tags.release(&mut file.writer(), rust)?, 0);
+/// assert!(tags.resolve(&file.pin(), rust).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct FileInterner {
+    strings: FileStore,
+    uses: Option<Counts>,
+    /// The root that names the image of the table.
+    root: Arc<str>,
+    state: Arc<RwLock<State>>,
+}
+
+/// A range of symbols whose strings are in one slab.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: u32,
+    slots: u32,
+    slab: u64,
+    class: Class,
+}
+
+/// Symbols to strings, as of one moment: what a loop asks without a lock.
+#[derive(Debug, Clone)]
+pub struct Resolver<'p> {
+    strings: &'p FileStore,
+    spans: Arc<[Span]>,
+    pin: &'p Pin<'p>,
+}
+
+/// What is known of the strings, and as of when.
+#[derive(Debug)]
+struct State {
+    spans: Arc<[Span]>,
+    spans_seen: Option<Seen>,
+    table: Lookup,
+    table_seen: Option<Seen>,
+    seed: u64,
+}
+
+/// Where the table is.
+#[derive(Debug)]
+enum Lookup {
+    Memory(Table),
+    /// In this block of the file.
+    Image(BlockId),
+}
+
+/// Tells one state of the strings from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    changes: u64,
+    discards: u64,
+    /// Of a file opened for reading: its commits.
+    commits: u64,
+}
+
+fn find_span(spans: &[Span], index: u32) -> Option<(Span, SlotId)> {
+    let place = spans.partition_point(|span| span.first <= index).checked_sub(1)?;
+    let span = spans.get(place).copied()?;
+    let slot = index - span.first;
+    (slot < span.slots).then(|| (span, SlotId::without_generation(span.slab, slot)))
+}
+
+impl FileInterner {
+    pub(super) fn open(file: &RegionFile, name: &str, counted: bool) -> Result<Self> {
+        let is_new = !file.slab_stores().iter().any(|store| store == name);
+        let strings = FileStore::of_strings(file, name, Growth::for_files())?;
+        let uses = format!("{name}.uses");
+        let has_counts = file.stores().contains(&uses);
+        if counted && !is_new && !has_counts {
+            let what = format!("interner {name:?} keeps no counts");
+            return Err(Error::argument(what));
+        }
+        let uses = if counted || has_counts { Some(file.counts(&uses)?) } else { None };
+        let state = State {
+            spans: Arc::from([]),
+            spans_seen: None,
+            table: Lookup::Memory(Table::default()),
+            table_seen: None,
+            seed: 0,
+        };
+        let root = format!("{name}.table").into();
+        Ok(Self { strings, uses, root, state: Arc::new(RwLock::new(state)) })
+    }
+
+    /// Returns the file that the strings are in.
+    #[must_use]
+    pub fn file(&self) -> &RegionFile {
+        self.strings.file()
+    }
+
+    fn now(&self) -> Seen {
+        let file = self.file();
+        let commits = if file.is_writable() { 0 } else { file.sequence() };
+        Seen { changes: self.strings.changes(), discards: file.discards(), commits }
+    }
+
+    /// The state with spans as of now.
+    fn spans(&self, pin: &Pin<'_>) -> Result<RwLockReadGuard<'_, State>> {
+        loop {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            let now = self.now();
+            if state.spans_seen == Some(now) {
+                return Ok(state);
+            }
+            drop(state);
+            let mut state = self.write_state();
+            if state.spans_seen != Some(now) {
+                state.spans = self.read_spans(pin)?;
+                state.spans_seen = Some(now);
+            }
+        }
+    }
+
+    /// The state with spans and table as of now.
+    fn table(&self, pin: &Pin<'_>) -> Result<RwLockReadGuard<'_, State>> {
+        loop {
+            let state = self.spans(pin)?;
+            if state.table_seen == state.spans_seen {
+                return Ok(state);
+            }
+            drop(state);
+            self.catch_up(&mut self.write_state(), pin)?;
+        }
+    }
+
+    fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        // What a panic left half done has another mark than what is seen, and is made again.
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_spans(&self, pin: &Pin<'_>) -> Result<Arc<[Span]>> {
+        let mut spans = Vec::new();
+        for (facts, class, first) in self.strings.marked(pin)? {
+            spans.push(Span { first, slots: facts.shape.slots, slab: facts.slab, class });
+        }
+        spans.sort_unstable_by_key(|span| span.first);
+        Ok(spans.into())
+    }
+
+    /// Makes spans and table those of now, where they are not.
+    fn catch_up(&self, state: &mut State, pin: &Pin<'_>) -> Result<()> {
+        let now = self.now();
+        if state.spans_seen != Some(now) {
+            state.spans = self.read_spans(pin)?;
+            state.spans_seen = Some(now);
+        }
+        if state.table_seen == Some(now) {
+            return Ok(());
+        }
+        if let Some(block) = self.file().root(&self.root)
+            && let Ok(bytes) = self.strings.blocks().get(pin, block)
+            && let Some(image) = Image::read(bytes)
+        {
+            (state.table, state.seed) = (Lookup::Image(block), image.seed);
+        } else {
+            state.seed = foldhash::quality::RandomState::default().hash_one(0_u8);
+            state.table = Lookup::Memory(self.hash_all(state, pin)?);
+        }
+        state.table_seen = Some(now);
+        Ok(())
+    }
+
+    /// A table of all strings.
+    fn hash_all(&self, state: &State, pin: &Pin<'_>) -> Result<Table> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let each = state.spans.len().div_ceil(threads).max(SLABS_EACH);
+        let file = self.file();
+        let cells = thread::scope(|scope| {
+            let hash = |spans: &[Span]| -> Result<Vec<u64>> {
+                let pin = file.pin();
+                let mut cells = Vec::new();
+                for span in spans {
+                    self.hash_slab((state.seed, &pin), *span, &mut cells)?;
+                }
+                Ok(cells)
+            };
+            let parts: Vec<_> =
+                state.spans.chunks(each).map(|spans| scope.spawn(move || hash(spans))).collect();
+            let parts = parts.into_iter().map(|part| match part.join() {
+                Ok(cells) => cells,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            parts.collect::<Result<Vec<_>>>()
+        })?;
+        // The pin of the caller keeps what the others saw.
+        let _ = pin;
+        let mut table = Table::with_capacity(cells.iter().map(Vec::len).sum());
+        cells.into_iter().flatten().for_each(|cell| table.insert(cell));
+        Ok(table)
+    }
+
+    fn hash_slab(
+        &self,
+        (seed, pin): (u64, &Pin<'_>),
+        span: Span,
+        cells: &mut Vec<u64>,
+    ) -> Result<()> {
+        for id in self.strings.ids_in(pin, span.slab) {
+            let string = self.string(pin, (span, id))?;
+            cells.push(cell_of(xxh3_64_with_seed(string, seed), span.first + id.slot() + 1));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn string<'p>(&self, pin: &'p Pin<'_>, (span, id): (Span, SlotId)) -> Result<&'p [u8]> {
+        let string = self.strings.get(pin, id)?;
+        Ok(if span.class == Class::of(0) { &[] } else { string })
+    }
+
+    fn find(
+        &self,
+        state: &State,
+        pin: &Pin<'_>,
+        (hash, string): (u64, &[u8]),
+    ) -> Result<Option<u32>> {
+        let same = |symbol: u32| {
+            let found = find_span(&state.spans, symbol.wrapping_sub(1));
+            let theirs = found.and_then(|found| self.string(pin, found).ok());
+            theirs == Some(string)
+        };
+        match &state.table {
+            Lookup::Memory(table) => Ok(table.find(hash, same)),
+            Lookup::Image(block) => {
+                let bytes = self.strings.blocks().get(pin, *block)?;
+                Ok(Image::read(bytes).and_then(|image| image.find(hash, same)))
+            }
+        }
+    }
+
+    /// Returns the symbol of a string, which is stored if it is not there; with counts it is held
+    /// once more.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfSpace`; `CountLimit`; `Corrupt`; `File`. Nothing changes.
+    pub fn intern(&self, writer: &mut Writer<'_>, string: &[u8]) -> Result<Symbol> {
+        let file = self.file().clone();
+        let pin = file.pin();
+        let state = self.table(&pin)?;
+        let seed = state.seed;
+        if let Some(symbol) = self.find(&state, &pin, (xxh3_64_with_seed(string, seed), string))? {
+            let symbol = Symbol::from_bits(symbol).unwrap_or(Symbol::LAST);
+            self.hold(writer, symbol)?;
+            return Ok(symbol);
+        }
+        drop(state);
+        let mut state = self.write_state();
+        self.leave_image((writer, &pin), &mut state)?;
+        let id = self.strings.add_string(writer, string)?;
+        let Some((index, spans)) = self.strings.index_of(id, state.spans.len()) else {
+            return Err(Error::refused(ErrorKind::Corrupt, "a slab of strings without indexes"));
+        };
+        if let Some(spans) = spans {
+            let spans = spans.into_iter();
+            let spans = spans.map(|(first, slots, slab, class)| Span { first, slots, slab, class });
+            state.spans = spans.collect();
+        }
+        if let Some(uses) = &self.uses {
+            uses.set(writer, index, 1)?;
+        }
+        let hash = xxh3_64_with_seed(string, state.seed);
+        if let Lookup::Memory(table) = &mut state.table {
+            table.insert(cell_of(hash, index + 1));
+        }
+        self.mark(&mut state);
+        Ok(Symbol::from_bits(index + 1).unwrap_or(Symbol::LAST))
+    }
+
+    /// What was just changed here is known here.
+    fn mark(&self, state: &mut State) {
+        let now = Some(self.now());
+        (state.spans_seen, state.table_seen) = (now, now);
+    }
+
+    /// Before a change: the table comes into memory, and the image of the file is void.
+    fn leave_image(
+        &self,
+        (writer, pin): (&mut Writer<'_>, &Pin<'_>),
+        state: &mut State,
+    ) -> Result<()> {
+        self.catch_up(state, pin)?;
+        if let Lookup::Image(block) = state.table {
+            let bytes = self.strings.blocks().get(pin, block)?;
+            let table = Image::read(bytes).map(|image| image.copy());
+            state.table = Lookup::Memory(table.unwrap_or_default());
+        }
+        self.drop_image(writer)
+    }
+
+    fn drop_image(&self, writer: &mut Writer<'_>) -> Result<()> {
+        if let Some(block) = self.file().root(&self.root) {
+            writer.remove_root(&self.root)?;
+            self.strings.blocks().free(writer, block)?;
+        }
+        Ok(())
+    }
+
+    fn hold(&self, writer: &mut Writer<'_>, symbol: Symbol) -> Result<u64> {
+        let Some(uses) = &self.uses else { return Ok(1) };
+        let file = self.file().clone();
+        let held = uses.get(&file.pin(), symbol.index())?;
+        if held == Counts::MAX {
+            let what = format!("{symbol:?} is held {held} times, the most that is counted");
+            return Err(Error::refused(ErrorKind::CountLimit, what));
+        }
+        uses.set(writer, symbol.index(), held + 1)?;
+        Ok(held + 1)
+    }
+
+    /// As [`intern`](Self::intern) for each string; symbols come in the same order.
+    ///
+    /// # Errors
+    ///
+    /// As `intern`, at the first that cannot be stored; those before it stay, and their symbols
+    /// are in `symbols`.
+    pub fn intern_many<B: AsRef<[u8]>>(
+        &self,
+        writer: &mut Writer<'_>,
+        strings: impl IntoIterator<Item = B>,
+        symbols: &mut Vec<Symbol>,
+    ) -> Result<()> {
+        for string in strings {
+            symbols.push(self.intern(writer, string.as_ref())?);
+        }
+        Ok(())
+    }
+
+    /// Borrows the string of a symbol, for as long as the pin lives.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId` for a symbol that names nothing; `Corrupt`; `File`.
+    #[inline]
+    pub fn resolve<'p>(&self, pin: &'p Pin<'_>, symbol: Symbol) -> Result<&'p [u8]> {
+        let state = self.spans(pin)?;
+        match find_span(&state.spans, symbol.index()) {
+            Some(found) => self.string(pin, found),
+            None => Err(no_string(symbol)),
+        }
+    }
+
+    /// As [`resolve`](Self::resolve), for strings that are text.
+    ///
+    /// # Errors
+    ///
+    /// As `resolve`; `Corrupt` for bytes that are no UTF-8.
+    pub fn resolve_str<'p>(&self, pin: &'p Pin<'_>, symbol: Symbol) -> Result<&'p str> {
+        std::str::from_utf8(self.resolve(pin, symbol)?).map_err(|error| {
+            let what = format!("{}: {symbol:?}: {error}", self.file().path().display());
+            Error::refused(ErrorKind::Corrupt, what)
+        })
+    }
+
+    /// What resolves many symbols without a lock: strings that are there now.
+    ///
+    /// # Errors
+    ///
+    /// `File`.
+    pub fn resolver<'p>(&'p self, pin: &'p Pin<'p>) -> Result<Resolver<'p>> {
+        let spans = Arc::clone(&self.spans(pin)?.spans);
+        Ok(Resolver { strings: &self.strings, spans, pin })
+    }
+
+    /// Returns the symbol of a string, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `File`.
+    pub fn lookup(&self, pin: &Pin<'_>, string: &[u8]) -> Result<Option<Symbol>> {
+        let state = self.table(pin)?;
+        let hash = xxh3_64_with_seed(string, state.seed);
+        Ok(self.find(&state, pin, (hash, string))?.and_then(Symbol::from_bits))
+    }
+
+    /// Holds a string once more; returns how often it is held.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId` for a symbol that names nothing; `Unsupported` without counts; `CountLimit`;
+    /// `File`.
+    pub fn retain(&self, writer: &mut Writer<'_>, symbol: Symbol) -> Result<u64> {
+        let file = self.file().clone();
+        self.resolve(&file.pin(), symbol)?;
+        if self.uses.is_none() {
+            let what = "the interner keeps no counts: make it with counts";
+            return Err(Error::refused(ErrorKind::Unsupported, what));
+        }
+        self.hold(writer, symbol)
+    }
+
+    /// Holds a string once less; returns how often it still is. At 0, and at once without counts,
+    /// the string is forgotten; its space is used again after the next commit.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId` for a symbol that names nothing; `Corrupt`; `File`.
+    pub fn release(&self, writer: &mut Writer<'_>, symbol: Symbol) -> Result<u64> {
+        let file = self.file().clone();
+        let pin = file.pin();
+        let mut state = self.write_state();
+        self.catch_up(&mut state, &pin)?;
+        let found = find_span(&state.spans, symbol.index()).ok_or_else(|| no_string(symbol))?;
+        let string = self.string(&pin, found)?;
+        if let Some(uses) = &self.uses {
+            let left = uses.get(&pin, symbol.index())?.saturating_sub(1);
+            uses.set(writer, symbol.index(), left)?;
+            if left != 0 {
+                return Ok(left);
+            }
+        }
+        self.leave_image((writer, &pin), &mut state)?;
+        let hash = xxh3_64_with_seed(string, state.seed);
+        self.strings.remove(writer, found.1)?;
+        if let Lookup::Memory(table) = &mut state.table {
+            table.remove(hash, symbol.to_bits());
+        }
+        let known = state.spans.len();
+        if let Some(spans) = self.strings.other_spans(known) {
+            let spans = spans.into_iter();
+            let spans = spans.map(|(first, slots, slab, class)| Span { first, slots, slab, class });
+            state.spans = spans.collect();
+        }
+        self.mark(&mut state);
+        Ok(0)
+    }
+
+    /// Releases each symbol once; returns how many strings are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As `release`, for the first symbol that has one; those before it are released.
+    pub fn release_many(
+        &self,
+        writer: &mut Writer<'_>,
+        symbols: impl IntoIterator<Item = Symbol>,
+    ) -> Result<u64> {
+        let mut forgotten = 0;
+        for symbol in symbols {
+            forgotten += u64::from(self.release(writer, symbol)? == 0);
+        }
+        Ok(forgotten)
+    }
+
+    /// Returns how often a string is held: 1 without counts.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId` for a symbol that names nothing; `Corrupt`; `File`.
+    pub fn ref_count(&self, pin: &Pin<'_>, symbol: Symbol) -> Result<u64> {
+        self.resolve(pin, symbol)?;
+        match &self.uses {
+            Some(uses) => Ok(uses.get(pin, symbol.index())?),
+            None => Ok(1),
+        }
+    }
+
+    /// Returns how many strings there are.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `File`.
+    pub fn len(&self, pin: &Pin<'_>) -> Result<u64> {
+        let state = self.table(pin)?;
+        Ok(match &state.table {
+            Lookup::Memory(table) => table.len(),
+            Lookup::Image(block) => {
+                let bytes = self.strings.blocks().get(pin, *block)?;
+                Image::read(bytes).map_or(0, |image| image.len)
+            }
+        })
+    }
+
+    /// Returns whether there is no string.
+    ///
+    /// # Errors
+    ///
+    /// As `len`.
+    pub fn is_empty(&self, pin: &Pin<'_>) -> Result<bool> {
+        Ok(self.len(pin)? == 0)
+    }
+
+    /// All strings with their symbols, in the order of symbols.
+    ///
+    /// # Errors
+    ///
+    /// `File`.
+    pub fn strings<'p>(
+        &'p self,
+        pin: &'p Pin<'_>,
+    ) -> Result<impl Iterator<Item = (Symbol, &'p [u8])> + 'p> {
+        let spans = Arc::clone(&self.spans(pin)?.spans);
+        let places = 0..spans.len();
+        let spans = places.filter_map(move |place| spans.get(place).copied());
+        Ok(spans.flat_map(move |span| {
+            self.strings.ids_in(pin, span.slab).filter_map(move |id| {
+                let string = self.string(pin, (span, id)).ok()?;
+                Some((Symbol::from_bits(span.first + id.slot() + 1)?, string))
+            })
+        }))
+    }
+
+    /// The strings of symbols, one behind the other, with `separator` between them.
+    ///
+    /// # Errors
+    ///
+    /// As `resolve`.
+    pub fn join(
+        &self,
+        pin: &Pin<'_>,
+        symbols: impl IntoIterator<Item = Symbol>,
+        separator: &[u8],
+    ) -> Result<Vec<u8>> {
+        let mut joined = Vec::new();
+        for (nth, symbol) in symbols.into_iter().enumerate() {
+            if nth != 0 {
+                joined.extend_from_slice(separator);
+            }
+            joined.extend_from_slice(self.resolve(pin, symbol)?);
+        }
+        Ok(joined)
+    }
+
+    /// Forgets all strings, however often they are held.
+    ///
+    /// # Errors
+    ///
+    /// `File`.
+    pub fn clear(&self, writer: &mut Writer<'_>) -> Result<()> {
+        let file = self.file().clone();
+        let pin = file.pin();
+        let mut state = self.write_state();
+        self.drop_image(writer)?;
+        if let Some(uses) = &self.uses {
+            self.catch_up(&mut state, &pin)?;
+            for span in state.spans.iter() {
+                for id in self.strings.ids_in(&pin, span.slab) {
+                    uses.set(writer, span.first + id.slot(), 0)?;
+                }
+            }
+        }
+        self.strings.clear(writer)?;
+        state.spans = Arc::from([]);
+        state.table = Lookup::Memory(Table::default());
+        self.mark(&mut state);
+        Ok(())
+    }
+
+    /// Puts the table into the file, so that the next open finds strings at once; the first change
+    /// makes it void. It is in force with the next commit, or close.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfSpace`; `Corrupt`; `File`.
+    pub fn save(&self, writer: &mut Writer<'_>) -> Result<()> {
+        let file = self.file().clone();
+        let pin = file.pin();
+        let mut state = self.write_state();
+        self.catch_up(&mut state, &pin)?;
+        let Lookup::Memory(table) = &state.table else { return Ok(()) };
+        self.drop_image(writer)?;
+        let block = self.strings.blocks().allocate_from(writer, &table.image(state.seed))?;
+        Ok(writer.set_root(&self.root, block)?)
+    }
+}
+
+impl<'p> Resolver<'p> {
+    /// Borrows the string of a symbol.
+    ///
+    /// # Errors
+    ///
+    /// `StaleId` for a symbol that names nothing; `Corrupt`; `File`.
+    #[inline]
+    pub fn resolve(&self, symbol: Symbol) -> Result<&'p [u8]> {
+        let Some((span, id)) = find_span(&self.spans, symbol.index()) else {
+            return Err(no_string(symbol));
+        };
+        let string = self.strings.get(self.pin, id)?;
+        Ok(if span.class == Class::of(0) { &[] } else { string })
+    }
+}
+
+#[cold]
+fn no_string(symbol: Symbol) -> Error {
+    Error::stale("symbol", symbol.to_bits().into(), "it names no string")
+}
