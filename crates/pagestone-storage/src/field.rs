@@ -171,6 +171,36 @@ impl Field {
         self.ordered(raw)
     }
 
+    /// Writes the *image* of a value, given by the field's own bytes: as many bytes, whose
+    /// lexicographic order is that of the values, whatever their kind and byte order.
+    ///
+    /// ```
+    /// use pagestone_storage::{Field, Kind};
+    ///
+    /// let field = Field::new(0, Kind::I16);
+    /// let (mut low, mut high) = ([0; 2], [0; 2]);
+    /// field.put_image(&(-1i16).to_le_bytes(), &mut low)?;
+    /// field.put_image(&300i16.to_le_bytes(), &mut high)?;
+    /// assert!(low < high);
+    /// # Ok::<(), pagestone_storage::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless both have as many bytes as the field.
+    #[inline]
+    pub fn put_image(self, bytes: &[u8], into: &mut [u8]) -> Result<()> {
+        let size = self.size() as usize;
+        if bytes.len() != size || into.len() != size {
+            return Err(Error::argument(format!("field {self} takes {size} bytes")));
+        }
+        match (self.kind, self.has_image()) {
+            (Kind::Bytes(_), _) | (_, false) => into.copy_from_slice(bytes),
+            _ => into.copy_from_slice(&self.image(bytes).to_be_bytes()[16 - size..]),
+        }
+        Ok(())
+    }
+
     /// The part of the field that decides its order first: a field of at most 8 bytes.
     pub(crate) const fn leading(self) -> Self {
         let (offset, kind, order) = match (self.kind, self.order) {

@@ -13,6 +13,7 @@ use one::Search;
 
 mod one; // one search, compiled once for all record types
 mod many; // many searches at once, likewise
+mod image; // searches by the place of a value in its field's order
 mod distance; // how far two values are apart
 pub(crate) mod keys; // where a search takes its keys from
 mod bound; // lower bounds with nothing but the records; many at once

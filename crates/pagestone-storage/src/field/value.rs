@@ -88,7 +88,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    const fn exact(image: u128) -> Self {
+    pub(crate) const fn exact(image: u128) -> Self {
         Self { lower: Some(image), upper: image.checked_add(1) }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     core::Core,
-    error::Result,
+    error::{Error, Result},
     field::{Cut, Field, Target, Value},
     sidecar::{Loaded, accelerator::Accelerator},
 };
@@ -22,6 +22,9 @@ enum Probe<'s> {
     Image(Target),
     Bytes(&'s [u8]),
 }
+
+/// What a search by image has: only the nearest of two records is chosen by value.
+static NO_VALUE: Value<'static> = Value::Unsigned(0);
 
 /// One search: records, the field they are sorted by, and the place looked for.
 ///
@@ -50,6 +53,27 @@ impl<'s> Search<'s> {
         };
         let tree = loaded.accelerator(core, field).map(Accelerator::tree);
         Ok(Search { core, count: core.len(), field, value, probe, tree })
+    }
+
+    /// The search for the value whose image is `key`, high byte first.
+    pub(super) fn of_image(
+        (core, loaded): (&'s Core, &'s Loaded),
+        field: Field,
+        key: &'s [u8],
+    ) -> Result<Self> {
+        field.check(core.record_size())?;
+        if key.len() != field.size() as usize {
+            let what = format!("an image of field {field} has {} bytes", field.size());
+            return Err(Error::argument(what));
+        }
+        let probe = if field.has_image() {
+            let image = key.iter().fold(0, |image, &byte| image << 8 | u128::from(byte));
+            Probe::Image(Target::exact(image))
+        } else {
+            Probe::Bytes(key)
+        };
+        let tree = loaded.accelerator(core, field).map(Accelerator::tree);
+        Ok(Search { core, count: core.len(), field, value: &NO_VALUE, probe, tree })
     }
 
     /// The record that answers, by the bias where none has the value.

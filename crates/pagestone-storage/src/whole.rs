@@ -1,0 +1,26 @@
+//! A small file that is replaced whole.
+
+use crate::{
+    error::Result,
+    temporary::{Role, Temporary},
+    trust::Location,
+};
+
+/// Puts a file of these bytes at `location`, durably, in the place of one that may be there.
+///
+/// It is written beside it (`.NAME.new`), synced, renamed, and the directory is synced: after a
+/// kill or a power loss there is the old file or this one. One caller at a time, which is the
+/// callers' to see to.
+///
+/// # Errors
+///
+/// `InvalidArgument` for a name that leaves the trusted directory; `OutOfSpace`; `Io`. After an
+/// error of the last step, the sync of the directory, the file may be there.
+pub fn replace_file(location: impl Into<Location>, bytes: &[u8]) -> Result<()> {
+    let location = location.into();
+    location.check()?;
+    let temporary = Temporary::create(location.path(), Role::Successor)?;
+    temporary.file.write_at(0, bytes)?;
+    temporary.file.sync()?;
+    temporary.publish(location.path()).map(drop)
+}
