@@ -1,0 +1,36 @@
+//! Typed tables of fixed-width rows, found by any indexed field, and relations between rows.
+#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod table; // the public type: open, rows, verify
+mod by; // lookups by one key
+mod rows; // rows in key order, from both ends
+mod cursor; // a place between two rows
+#[cfg(feature = "rayon")]
+mod parallel; // rows on many threads
+mod builder; // appends from many threads
+mod seal; // sort, number, index, check, publish
+mod options; // how tables are built and opened
+mod part; // one published version, searched by image
+mod fixed; // one finished file
+mod schema; // records, columns, keys, fingerprints
+mod column; // what a field can be
+mod key; // what lookups take, and images
+mod directory; // names of files, the builder's lock, left-overs
+mod manifest; // the one commit point
+mod error;
+
+pub use crate::{
+    builder::{RowWriter, TableBuilder},
+    by::By,
+    column::{Column, KeyColumn, Shape},
+    cursor::Cursor,
+    directory::Directory,
+    error::{Error, ErrorKind, Result},
+    key::{KEY_LEN_MAX, Key, KeyValue},
+    options::TableOptions,
+    rows::{RowIndexes, Rows},
+    schema::{FieldDef, KeyDef, KeyOrder, NamedColumn, NamedKey, Record, Schema, SchemaBuilder},
+    table::Table,
+};
+pub use pagestone_derive::Record;

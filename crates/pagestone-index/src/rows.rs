@@ -1,0 +1,240 @@
+//! Rows in the order of a key, or in their own, from both ends.
+
+use std::{fmt, iter::FusedIterator, marker::PhantomData, ops::Range, sync::Arc};
+
+use crate::{
+    error::Result,
+    part::{Order, Part},
+    schema::Record,
+};
+
+/// How far ahead of an iterator its rows are asked for.
+const AHEAD: u64 = 16;
+
+/// A version that is borrowed from a table, or shared with it.
+#[derive(Debug, Clone)]
+pub(crate) enum Held<'t> {
+    Borrowed(&'t Part),
+    Shared(Arc<Part>),
+}
+
+impl Held<'_> {
+    #[inline]
+    pub(crate) fn part(&self) -> &Part {
+        match self {
+            Held::Borrowed(part) => part,
+            Held::Shared(part) => part,
+        }
+    }
+}
+
+/// Rows in the order of a key: equal ones in the order of their indexes.
+///
+/// Borrowed from a table, or, `Rows<'static, R>`, sharing it
+/// ([`into_owned`](Self::into_owned)). Reads what it yields, nothing ahead but hints.
+pub struct Rows<'t, R> {
+    held: Held<'t>,
+    /// The number of the key; none for the rows' own order.
+    number: Option<usize>,
+    left: Range<u64>,
+    /// The rows that are left, where they are borrowed and lie in this order.
+    bytes: Option<&'t [u8]>,
+    rows: PhantomData<fn() -> R>,
+}
+
+impl<'t, R: Record> Rows<'t, R> {
+    pub(crate) fn of_rows(part: &'t Part, left: Range<u64>) -> Self {
+        let bytes = part.rows.as_bytes().and_then(|all| {
+            let size = R::SIZE;
+            let (start, end) = (usize::try_from(left.start).ok()?, usize::try_from(left.end).ok()?);
+            all.get(start.checked_mul(size)?..end.checked_mul(size)?)
+        });
+        Self { held: Held::Borrowed(part), number: None, left, bytes, rows: PhantomData }
+    }
+
+    pub(crate) fn of_order(part: &'t Part, number: usize, left: Range<u64>) -> Self {
+        if part.orders.get(number).is_some_and(|order| order.file().is_none()) {
+            return Self::of_rows(part, left);
+        }
+        let held = Held::Borrowed(part);
+        Self { held, number: Some(number), left, bytes: None, rows: PhantomData }
+    }
+
+    /// The same rows, borrowed from nobody.
+    #[must_use]
+    pub(crate) fn shared(self, part: &Arc<Part>) -> Rows<'static, R> {
+        Rows {
+            held: Held::Shared(Arc::clone(part)),
+            number: self.number,
+            left: self.left,
+            bytes: None,
+            rows: PhantomData,
+        }
+    }
+
+    /// Splits what is left in two halves, the second `None` when there is one row or none.
+    #[must_use]
+    pub fn split(self) -> (Self, Option<Self>) {
+        let Range { start, end } = self.left;
+        let middle = start + (end - start) / 2;
+        if middle == start {
+            return (self, None);
+        }
+        let part = |left: Range<u64>, bytes| Self {
+            held: self.held.clone(),
+            number: self.number,
+            left,
+            bytes,
+            rows: PhantomData,
+        };
+        let bytes = self.bytes.and_then(|bytes| {
+            bytes.split_at_checked(usize::try_from(middle - start).ok()?.checked_mul(R::SIZE)?)
+        });
+        let second = part(middle..end, bytes.map(|(_, second)| second));
+        (part(start..middle, bytes.map(|(first, _)| first)), Some(second))
+    }
+
+    /// The indexes of the rows instead of the rows.
+    #[must_use]
+    pub fn indexes(self) -> RowIndexes<'t> {
+        RowIndexes { held: self.held, number: self.number, left: self.left }
+    }
+
+    #[inline]
+    fn order(&self) -> Option<&Order> {
+        self.held.part().orders.get(self.number?)
+    }
+
+    #[inline]
+    fn read(&self, place: u64) -> Result<R> {
+        let part = self.held.part();
+        let row = match self.order() {
+            Some(order) => part.row_at(order, place)?,
+            None => place,
+        };
+        part.rows.with(row, R::read)
+    }
+
+    #[inline]
+    fn ask_for(&self, place: Option<u64>) {
+        if let (Some(order), Some(place)) = (self.order(), place)
+            && self.left.contains(&place)
+        {
+            self.held.part().prefetch_at(order, place);
+        }
+    }
+}
+
+impl<R: Record> Iterator for Rows<'_, R> {
+    type Item = Result<R>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<R>> {
+        if let Some(bytes) = self.bytes {
+            let (row, rest) = bytes.split_at_checked(R::SIZE)?;
+            self.bytes = Some(rest);
+            self.left.start += 1;
+            return Some(Ok(R::read(row)));
+        }
+        let place = self.left.next()?;
+        self.ask_for(place.checked_add(AHEAD));
+        Some(self.read(place))
+    }
+
+    #[inline]
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, start: A, mut visit: F) -> A {
+        if let Some(bytes) = self.bytes {
+            return bytes
+                .chunks_exact(R::SIZE)
+                .fold(start, |folded, row| visit(folded, Ok(R::read(row))));
+        }
+        let mut folded = start;
+        while let Some(row) = self.next() {
+            folded = visit(folded, row);
+        }
+        folded
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let exact = usize::try_from(self.left.end - self.left.start).ok();
+        (exact.unwrap_or(usize::MAX), exact)
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Result<R>> {
+        let skipped = (n as u64).min(self.left.end - self.left.start);
+        if let Some(bytes) = self.bytes {
+            self.bytes = bytes.get(usize::try_from(skipped).ok()?.checked_mul(R::SIZE)?..);
+        }
+        self.left.start += skipped;
+        self.next()
+    }
+}
+
+impl<R: Record> DoubleEndedIterator for Rows<'_, R> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Result<R>> {
+        if let Some(bytes) = self.bytes {
+            let (rest, row) = bytes.split_at_checked(bytes.len().checked_sub(R::SIZE)?)?;
+            self.bytes = Some(rest);
+            self.left.end -= 1;
+            return Some(Ok(R::read(row)));
+        }
+        let place = self.left.next_back()?;
+        self.ask_for(place.checked_sub(AHEAD));
+        Some(self.read(place))
+    }
+}
+
+impl<R: Record> ExactSizeIterator for Rows<'_, R> {}
+impl<R: Record> FusedIterator for Rows<'_, R> {}
+
+impl<R> fmt::Debug for Rows<'_, R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Rows").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+/// Indexes of rows in the order of a key, made by [`Rows::indexes`].
+#[derive(Debug)]
+pub struct RowIndexes<'t> {
+    held: Held<'t>,
+    number: Option<usize>,
+    left: Range<u64>,
+}
+
+impl RowIndexes<'_> {
+    #[inline]
+    fn index(&self, place: u64) -> Result<u64> {
+        let part = self.held.part();
+        match self.number.and_then(|number| part.orders.get(number)) {
+            Some(order) => part.row_at(order, place),
+            None => Ok(place),
+        }
+    }
+}
+
+impl Iterator for RowIndexes<'_> {
+    type Item = Result<u64>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<u64>> {
+        let place = self.left.next()?;
+        Some(self.index(place))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let exact = usize::try_from(self.left.end - self.left.start).ok();
+        (exact.unwrap_or(usize::MAX), exact)
+    }
+}
+
+impl DoubleEndedIterator for RowIndexes<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Result<u64>> {
+        let place = self.left.next_back()?;
+        Some(self.index(place))
+    }
+}
+
+impl ExactSizeIterator for RowIndexes<'_> {}
+impl FusedIterator for RowIndexes<'_> {}

@@ -1,0 +1,274 @@
+//! The seal: sort, number, build indexes, check, publish.
+
+use std::collections::BTreeSet;
+
+use pagestone_storage::{Field, Options, Records, SidecarOptions, Storage};
+use tracing::debug_span;
+
+use crate::{
+    builder::{Build, Staged},
+    directory,
+    error::{Error, ErrorKind, Result},
+    key::{image_field, swap_stored},
+    manifest::{self, FileFacts, Manifest, TableFacts},
+    part::put_fields,
+    schema::{NamedKey, StoredSchema},
+};
+
+/// Bytes that are read and written at once.
+const BLOCK: usize = 1 << 20;
+/// Keys that an error lists.
+const LISTED: usize = 5;
+
+/// Seals a build; returns what its manifest says.
+pub(crate) fn seal(mut build: Build, staged: Staged) -> Result<TableFacts> {
+    let Staged { mut rows, ascends, .. } = staged;
+    let path = build.directory.path().to_path_buf();
+    let _span = debug_span!("seal", path = %path.display(), rows = rows.len()).entered();
+    if let Some((_, key)) = build.schema.canonical()
+        && !ascends.holds
+    {
+        let sort = rows.sort_by(key.fields.clone()).stable();
+        sort.memory(build.options.memory).threads(build.options.threads).run()?;
+    }
+    let mut keys = Vec::new();
+    for (number, key) in build.schema.keys().to_vec().iter().enumerate() {
+        if key.order.is_canonical() {
+            if key.order.is_unique() {
+                check_unique(&rows, &RowKeys { fields: &key.fields }, (&build, key))?;
+            }
+            keys.push(None);
+        } else {
+            keys.push(Some(write_key(&mut build, &rows, (number, key))?));
+        }
+    }
+    let first = build.schema.canonical().and_then(|(_, key)| key.fields.first().copied());
+    let rows_name = directory::name("rows", build.version, "rec");
+    let facts = finish(rows, &rows_name, (first, &build))?;
+    let schema = StoredSchema::of(&build.schema);
+    let facts = TableFacts { version: build.version, schema, rows: facts, keys };
+    let manifest = Manifest::Table(facts.clone());
+    publish(&mut build, &manifest)?;
+    Ok(facts)
+}
+
+fn publish(build: &mut Build, manifest: &Manifest) -> Result<()> {
+    let published = manifest::publish(&build.directory, manifest);
+    let is_ours = published.is_ok()
+        || manifest::find(&build.directory)
+            .is_ok_and(|found| found.is_some_and(|found| found.version() == manifest.version()));
+    if is_ours {
+        // Also when the sync of the directory failed: the manifest may name the files.
+        build.unpublished.keep();
+    }
+    published?;
+    build.directory.remove_left_overs(&manifest.names())?;
+    Ok(())
+}
+
+/// Writes what is known beside the records, syncs both, and says how long the file is.
+pub(crate) fn finish(
+    mut file: Storage<[u8]>,
+    name: &str,
+    (accelerated, build): (Option<Field>, &Build),
+) -> Result<FileFacts> {
+    let mut sidecar = SidecarOptions::new().checksums().fingerprint(build.schema.fingerprint());
+    if let Some(field) = accelerated.filter(|_| build.options.accelerates) {
+        sidecar = sidecar.accelerate(field);
+    }
+    file.write_sidecar(sidecar)?;
+    let facts = FileFacts {
+        name: name.to_owned(),
+        record_size: file.record_size() as u64,
+        record_count: file.len(),
+    };
+    file.close()?;
+    Ok(facts)
+}
+
+/// Writes the file of one key: images with positions, sorted.
+fn write_key(
+    build: &mut Build,
+    rows: &Records<[u8]>,
+    (number, key): (usize, &NamedKey),
+) -> Result<FileFacts> {
+    let name = directory::name(&format!("key-{number}"), build.version, "idx");
+    build.unpublished.add(&name);
+    let position_size = build.options.position_size_of(rows.len());
+    let size = key.len() + position_size;
+    let options = Options::new().record_size(size);
+    let mut file: Storage<[u8]> = options.create(build.directory.file(&name))?;
+    let field = image_field(key.len());
+    let len = size as u64 * rows.len();
+    // A sort that keeps the order of equals needs as much again.
+    if len.saturating_mul(2) <= build.options.memory {
+        let mut memory: Storage<[u8]> = options.in_memory()?;
+        fill(rows, &mut memory, key)?;
+        let sort = memory.sort_by(field).stable().in_place();
+        sort.memory(build.options.memory).threads(build.options.threads).run()?;
+        each_block(&memory, |block| file.append(block).map(drop).map_err(Error::from))?;
+    } else {
+        fill(rows, &mut file, key)?;
+        let sort = file.sort_by(field).stable();
+        sort.memory(build.options.memory).threads(build.options.threads).run()?;
+    }
+    if key.order.is_unique() {
+        check_unique(&file, &StoredKeys { len: key.len() }, (build, key))?;
+    }
+    finish(file, &name, (Some(field), build))
+}
+
+/// Appends the image and position of every row.
+fn fill(rows: &Records<[u8]>, into: &mut Storage<[u8]>, key: &NamedKey) -> Result<()> {
+    let size = into.record_size();
+    let (mut entries, mut position) = (Vec::with_capacity(BLOCK + size), 0u64);
+    each_block(rows, |block| {
+        for row in block.chunks_exact(rows.record_size()) {
+            let start = entries.len();
+            entries.resize(start + key.len(), 0);
+            let image = entries.get_mut(start..).unwrap_or_default();
+            put_fields(&key.fields, row, image)?;
+            swap_stored(image);
+            let bytes = position.to_le_bytes();
+            entries.extend_from_slice(bytes.get(..size - key.len()).unwrap_or_default());
+            position += 1;
+            if BLOCK <= entries.len() {
+                into.append(&entries)?;
+                entries.clear();
+            }
+        }
+        Ok(())
+    })?;
+    into.append(&entries)?;
+    Ok(())
+}
+
+/// Visits all records in blocks.
+pub(crate) fn each_block(
+    records: &Records<[u8]>,
+    mut visit: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let size = records.record_size();
+    let per_block = (BLOCK / size).max(1);
+    let mut block = vec![0; per_block * size];
+    let (mut first, end) = (0, records.len());
+    while first < end {
+        let count = (per_block as u64).min(end - first);
+        let len = size * usize::try_from(count).unwrap_or(per_block);
+        let block = block.get_mut(..len).unwrap_or_default();
+        records.read_into(first, block)?;
+        visit(block)?;
+        first += count;
+    }
+    Ok(())
+}
+
+/// How keys are found in the records that are checked.
+trait Keys {
+    /// Puts what tells the key of a record from that of others into `into`.
+    fn key(&self, record: &[u8], into: &mut Vec<u8>) -> Result<()>;
+
+    /// The row of a record.
+    fn row(&self, index: u64, record: &[u8]) -> u64;
+}
+
+struct RowKeys<'a> {
+    fields: &'a [Field],
+}
+
+impl Keys for RowKeys<'_> {
+    fn key(&self, record: &[u8], into: &mut Vec<u8>) -> Result<()> {
+        into.resize(self.fields.iter().map(|field| field.size() as usize).sum(), 0);
+        put_fields(self.fields, record, into)
+    }
+
+    fn row(&self, index: u64, _record: &[u8]) -> u64 {
+        index
+    }
+}
+
+struct StoredKeys {
+    len: usize,
+}
+
+impl Keys for StoredKeys {
+    fn key(&self, record: &[u8], into: &mut Vec<u8>) -> Result<()> {
+        into.clear();
+        into.extend_from_slice(record.get(..self.len).unwrap_or_default());
+        Ok(())
+    }
+
+    fn row(&self, _index: u64, record: &[u8]) -> u64 {
+        let mut position = [0; 8];
+        for (to, from) in position.iter_mut().zip(record.get(self.len..).unwrap_or_default()) {
+            *to = *from;
+        }
+        u64::from_le_bytes(position)
+    }
+}
+
+/// Errors unless neighbours of the sorted records differ.
+fn check_unique(
+    records: &Records<[u8]>,
+    keys: &impl Keys,
+    (build, key): (&Build, &NamedKey),
+) -> Result<()> {
+    let (mut last, mut this, mut last_row, mut index) = (Vec::new(), Vec::new(), 0, 0);
+    let mut found: Vec<(u64, BTreeSet<u64>)> = Vec::new();
+    let mut count = 0u64;
+    let mut is_run = false;
+    each_block(records, |block| {
+        for record in block.chunks_exact(records.record_size()) {
+            keys.key(record, &mut this)?;
+            let row = keys.row(index, record);
+            let is_equal = 0 < index && this == last;
+            if is_equal && !is_run {
+                count += 1;
+                if found.len() < LISTED {
+                    found.push((last_row, BTreeSet::from([last_row])));
+                }
+            }
+            if is_equal
+                && count <= LISTED as u64
+                && let Some((_, listed)) = found.last_mut()
+                && listed.len() < LISTED
+            {
+                listed.insert(row);
+            }
+            is_run = is_equal;
+            std::mem::swap(&mut last, &mut this);
+            (last_row, index) = (row, index + 1);
+        }
+        Ok(())
+    })?;
+    if count == 0 { Ok(()) } else { Err(duplicates(build, key, (&found, count))) }
+}
+
+/// Names the first keys that several rows have.
+fn duplicates(
+    build: &Build,
+    key: &NamedKey,
+    (found, count): (&[(u64, BTreeSet<u64>)], u64),
+) -> Error {
+    let name = directory::name("rows", build.version, "rec");
+    let rows = Options::new()
+        .record_size(build.schema.record_size())
+        .open_read_only::<[u8]>(build.directory.path().join(name));
+    let value = |row: u64| {
+        let Ok(rows) = &rows else { return "?".to_owned() };
+        let values = key.fields.iter().map(|&field| {
+            rows.field(row, field).map_or_else(|_| "?".to_owned(), |value| value.to_string())
+        });
+        values.collect::<Vec<_>>().join(", ")
+    };
+    let listed: Vec<String> = (found.iter())
+        .map(|(first, rows)| format!("{} on rows {rows:?}", value(*first)))
+        .collect();
+    let what = format!(
+        "index `{}` is unique, and {count} of its keys are on several rows: {}{}",
+        key.name,
+        listed.join("; "),
+        if (listed.len() as u64) < count { "; …" } else { "" }
+    );
+    Error::refused(ErrorKind::Duplicate, build.directory.path(), what)
+}

@@ -1,0 +1,7 @@
+//! The tests of `pagestone-index` that speak through its public interface.
+#![cfg(test)]
+
+mod support; // directories, rows, builds
+mod schemas; // derived and run-time schemas
+mod lookups; // every lookup against a sorted list
+mod allocations; // lookups take no memory
