@@ -110,6 +110,11 @@ impl Directory {
         }
     }
 
+    /// Removes a file; one that cannot be removed is left to the next builder.
+    fn remove(&self, name: &str) {
+        drop(pagestone_storage::remove_file(self.file(name)));
+    }
+
     /// The names of our files that `keep` does not name, with the highest version among all.
     pub(crate) fn left_overs(&self, keep: &BTreeSet<String>) -> Result<(Vec<PathBuf>, u64)> {
         let failed = |source| Error::io("list", &self.path, source);
@@ -135,8 +140,8 @@ impl Directory {
     pub(crate) fn remove_left_overs(&self, keep: &BTreeSet<String>) -> Result<u64> {
         let (found, highest) = self.left_overs(keep)?;
         for path in found {
-            if let Err(source) = std::fs::remove_file(&path) {
-                tracing::warn!(path = %path.display(), %source, "a left-over stays");
+            if let Err(error) = pagestone_storage::remove_file(path) {
+                tracing::warn!(%error, "a left-over stays");
             }
         }
         Ok(highest)
@@ -182,13 +187,13 @@ pub(crate) fn check_name(path: &Path, name: &str) -> Result<()> {
 /// Files that are removed when this is dropped, unless they were published.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
-    directory: PathBuf,
+    directory: Directory,
     names: Vec<String>,
 }
 
 impl Unpublished {
     pub(crate) fn new(directory: &Directory) -> Self {
-        Self { directory: directory.path.clone(), names: Vec::new() }
+        Self { directory: directory.clone(), names: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, name: &str) {
@@ -198,7 +203,7 @@ impl Unpublished {
     /// Keeps the files, but for the lock files of their storages.
     pub(crate) fn keep(&mut self) {
         for name in self.names.drain(..) {
-            drop(std::fs::remove_file(self.directory.join(format!("{name}.lock"))));
+            self.directory.remove(&format!("{name}.lock"));
         }
     }
 }
@@ -207,8 +212,7 @@ impl Drop for Unpublished {
     fn drop(&mut self) {
         for name in &self.names {
             for suffix in ["", ".meta", ".lock"] {
-                // What cannot be removed here is removed by the next builder.
-                drop(std::fs::remove_file(self.directory.join(format!("{name}{suffix}"))));
+                self.directory.remove(&format!("{name}{suffix}"));
             }
         }
     }

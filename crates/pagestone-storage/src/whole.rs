@@ -1,7 +1,8 @@
-//! A small file that is replaced whole.
+//! A small file that is replaced whole, and a file that is removed.
 
 use crate::{
     error::Result,
+    sys,
     temporary::{Role, Temporary},
     trust::Location,
 };
@@ -23,4 +24,15 @@ pub fn replace_file(location: impl Into<Location>, bytes: &[u8]) -> Result<()> {
     temporary.file.write_at(0, bytes)?;
     temporary.file.sync()?;
     temporary.publish(location.path()).map(drop)
+}
+
+/// Removes the file at `location`; returns whether it was there. A power loss may bring it back.
+///
+/// # Errors
+///
+/// `InvalidArgument` for a name that leaves the trusted directory; `Io`.
+pub fn remove_file(location: impl Into<Location>) -> Result<bool> {
+    let location = location.into();
+    location.check()?;
+    sys::remove(location.path())
 }

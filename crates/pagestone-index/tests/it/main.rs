@@ -5,3 +5,5 @@ mod support; // directories, rows, builds
 mod schemas; // derived and run-time schemas
 mod lookups; // every lookup against a sorted list
 mod allocations; // lookups take no memory
+mod builds; // several threads, duplicates, failures at every call, left-overs
+mod damaged; // manifests and files that are not what was sealed

@@ -1,0 +1,189 @@
+//! Builds: several threads, little memory, duplicates, failures at every call, left-overs.
+
+use std::{collections::BTreeSet, io};
+
+use pagestone_index::{ErrorKind, Table, TableBuilder, TableOptions};
+use pagestone_storage::seam::{Plan, watch};
+
+use crate::{
+    lookups::check_table,
+    support::{Dir, Row, build, build_with, rows},
+};
+
+#[track_caller]
+fn check_kind<T: std::fmt::Debug>(result: pagestone_index::Result<T>, kind: ErrorKind, text: &str) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(text), "{error}");
+}
+
+#[test]
+fn writers_of_several_threads_make_one_table() {
+    let (dir, rows) = (Dir::new(), rows(40_000));
+    let builder = Table::<Row>::builder(dir.trusted()).unwrap();
+    std::thread::scope(|scope| {
+        for share in rows.chunks(rows.len() / 3 + 1) {
+            let mut writer = builder.writer();
+            scope.spawn(move || {
+                writer.extend(share).unwrap();
+                writer.finish().unwrap();
+            });
+        }
+    });
+    let table = builder.seal().unwrap();
+    assert_eq!(table.len(), 40_000);
+    let places: Vec<u64> = table.iter().map(|row| row.unwrap().place.get()).collect();
+    assert!(places.is_sorted());
+    for row in &rows {
+        assert_eq!(table.by(Row::ID).get(row.id.get()).unwrap(), Some(*row));
+    }
+    let found: BTreeSet<u64> = table.iter().map(|row| row.unwrap().id.get()).collect();
+    assert_eq!(found.len(), rows.len());
+}
+
+#[test]
+fn a_writer_that_was_dropped_counts_and_one_that_lives_is_waited_for() {
+    let dir = Dir::new();
+    let builder = Table::<Row>::builder(dir.trusted()).unwrap();
+    let mut writer = builder.writer();
+    writer.append(&Row::new(1, 1)).unwrap();
+    drop(writer);
+    let table = builder.seal().unwrap();
+    assert_eq!(table.len(), 1);
+    let builder = TableOptions::new().replace::<Row>(dir.trusted()).unwrap();
+    let writer = builder.writer();
+    check_kind(builder.seal(), ErrorKind::InvalidArgument, "has not finished");
+    drop(writer);
+    assert_eq!(Table::<Row>::open(dir.trusted()).unwrap().version(), 1);
+}
+
+#[test]
+fn a_table_larger_than_its_memory() {
+    let (dir, rows) = (Dir::new(), rows(60_000));
+    // 4 MiB of rows and 1 MiB for sorts: rows and each key go through parts.
+    let table = build_with(&dir, &rows, TableOptions::new().memory(1 << 20).threads(2));
+    assert_eq!(table.len(), 60_000);
+    let other = Dir::new();
+    let in_memory = build(&other, &rows);
+    assert!(table.iter().map(Result::unwrap).eq(in_memory.iter().map(Result::unwrap)));
+    let groups = |table: &Table<Row>| {
+        table.by(Row::GROUP).range(..).unwrap().indexes().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!(groups(&table), groups(&in_memory));
+    let names = |table: &Table<Row>| {
+        table.by(Row::NAME).range(..).unwrap().indexes().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&table), names(&in_memory));
+    table.verify(|_| std::ops::ControlFlow::Continue(())).unwrap();
+}
+
+#[test]
+fn duplicates_are_refused_with_their_keys_and_rows() {
+    let dir = Dir::new();
+    let mut builder = Table::<Row>::builder(dir.trusted()).unwrap();
+    let ids = [5u64, 7, 5, 8, 7, 5, 9];
+    builder.extend((0..).zip(ids).map(|(place, id)| Row::new(place, id))).unwrap();
+    let error = builder.seal().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Duplicate);
+    let text = error.to_string();
+    assert!(text.contains("index `id` is unique, and 2 of its keys"), "{text}");
+    assert!(text.contains("5 on rows {0, 2, 5}; 7 on rows {1, 4}"), "{text}");
+    assert!(dir.names().is_empty(), "{:?}", dir.names());
+    check_kind(Table::<Row>::open(dir.trusted()), ErrorKind::NotFound, "no manifest");
+}
+
+#[test]
+fn one_builder_at_a_time_and_no_table_is_built_over() {
+    let dir = Dir::new();
+    let builder = Table::<Row>::builder(dir.trusted()).unwrap();
+    check_kind(Table::<Row>::builder(dir.trusted()), ErrorKind::Locked, "somebody else builds");
+    builder.seal().unwrap();
+    check_kind(Table::<Row>::builder(dir.trusted()), ErrorKind::AlreadyExists, "published");
+}
+
+#[test]
+fn a_published_version_stays_with_those_that_have_it() {
+    let (dir, old, new) = (Dir::new(), rows(300), rows(200));
+    let first = build(&dir, &old);
+    let second = build(&dir, &new);
+    assert_eq!((first.version(), second.version()), (1, 2));
+    check_table(&second, &new);
+    check_table(&first, &old);
+    drop(first);
+    let names = dir.names();
+    assert!(names.iter().all(|name| name == "manifest" || name.contains(".2.")), "{names:?}");
+}
+
+#[test]
+fn left_overs_of_a_killed_build_are_removed_by_the_next() {
+    let (dir, old) = (Dir::new(), rows(50));
+    build(&dir, &old);
+    let kept = dir.names();
+    for name in [
+        "rows.9.rec", "rows.9.rec.meta", "rows.9.rec.lock", ".rows.9.rec.new", "key-3.9.idx",
+        ".key-3.9.idx.part0", ".key-3.9.idx.meta.new", "rows.1.rec.lock",
+    ] {
+        std::fs::write(dir.table().join(name), b"left").unwrap();
+    }
+    let own = dir.table().join("rows.of.mine");
+    std::fs::write(&own, b"mine").unwrap();
+    check_table(&Table::open(dir.trusted()).unwrap(), &old);
+    let builder = TableOptions::new().replace::<Row>(dir.trusted()).unwrap();
+    drop(builder);
+    let mut names = dir.names();
+    names.retain(|name| name != "rows.of.mine");
+    assert_eq!(names, kept);
+    assert!(own.exists());
+    assert_eq!(build(&dir, &old).version(), 2);
+}
+
+fn sealed(builder: TableBuilder<Row>, rows: &[Row]) -> pagestone_index::Result<Table<Row>> {
+    let mut builder = builder;
+    builder.extend(rows)?;
+    builder.seal()
+}
+
+/// Every call of a build fails once, or every call from some one on, as after a kill there or on
+/// a full disk: what opens is the old table or the new one, whole.
+fn fail_each_call(kind: io::ErrorKind, is_lasting: bool) {
+    let (old, new) = (rows(40), rows(70));
+    for nth in 0.. {
+        let dir = Dir::new();
+        build(&dir, &old);
+        let plan = if is_lasting { Plan::fail_from(nth, kind) } else { Plan::fail(nth, kind) };
+        let (answer, trace) = watch(plan, || {
+            sealed(TableOptions::new().memory(1 << 20).replace(dir.trusted())?, &new)
+        });
+        if !trace.failed {
+            assert!(50 < nth, "{nth} calls");
+            return;
+        }
+        let table = Table::<Row>::open(dir.trusted()).unwrap();
+        match (answer, table.version()) {
+            (Ok(_), 2) | (Err(_), 2) => assert_eq!(table.len(), 70, "call {nth}"),
+            (Err(_), 1) => assert_eq!(table.len(), 40, "call {nth}"),
+            (answer, version) => panic!("call {nth}: version {version} after {answer:?}"),
+        }
+        table.verify(|_| std::ops::ControlFlow::Continue(())).unwrap();
+        // The next build finds nothing in its way and leaves nothing of the failed one.
+        assert_eq!(build(&dir, &new).len(), 70);
+        let version = Table::<Row>::open(dir.trusted()).unwrap().version();
+        let stays = |name: &String| name == "manifest" || name.contains(&format!(".{version}."));
+        assert!(dir.names().iter().all(stays), "call {nth}: {:?}", dir.names());
+    }
+}
+
+#[test]
+fn any_call_may_fail() {
+    fail_each_call(io::ErrorKind::Other, false);
+}
+
+#[test]
+fn a_build_may_be_killed_at_any_call() {
+    fail_each_call(io::ErrorKind::Other, true);
+}
+
+#[test]
+fn a_disk_may_fill_at_any_call() {
+    fail_each_call(io::ErrorKind::StorageFull, true);
+}
