@@ -6,10 +6,14 @@ mod table; // the public type: open, rows, verify
 mod by; // lookups by one key
 mod rows; // rows in key order, from both ends
 mod cursor; // a place between two rows
+mod find; // rows that have several keys at once
+mod join; // two tables side by side
 #[cfg(feature = "rayon")]
 mod parallel; // rows on many threads
 mod builder; // appends from many threads
 mod seal; // sort, number, index, check, publish
+mod any; // tables whose schema is known when the program runs
+mod migrate; // rows of one schema copied to another
 mod options; // how tables are built and opened
 mod part; // one published version, searched by image
 mod fixed; // one finished file
@@ -21,12 +25,15 @@ mod manifest; // the one commit point
 mod error;
 
 pub use crate::{
+    any::{AnyBy, AnyTable, AnyTableBuilder},
     builder::{RowWriter, TableBuilder},
     by::By,
     column::{Column, KeyColumn, Shape},
     cursor::Cursor,
     directory::Directory,
     error::{Error, ErrorKind, Result},
+    find::{FIND_KEYS_MAX, Find},
+    join::Join,
     key::{KEY_LEN_MAX, Key, KeyValue},
     options::TableOptions,
     rows::{RowIndexes, Rows},

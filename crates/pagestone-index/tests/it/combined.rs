@@ -1,0 +1,70 @@
+//! Several keys at once, two tables at once.
+
+use std::collections::BTreeMap;
+
+use pagestone_index::{ErrorKind, FIND_KEYS_MAX};
+use proptest::prelude::*;
+
+use crate::support::{Dir, Row, build, rows};
+
+#[test]
+fn rows_that_have_several_keys() {
+    let dir = Dir::new();
+    let table = build(&dir, &rows(3_000));
+    let all: Vec<Row> = table.iter().map(Result::unwrap).collect();
+    for (group, tag, score) in [(0, *b"aa\0z", 0.0), (-5, *b"bc\0z", 3.0), (5, *b"ce\0z", -3.0)] {
+        let expected: Vec<u64> = (0..)
+            .zip(&all)
+            .filter(|(_, row)| row.group == group && row.tag == tag && row.score == score)
+            .map(|(index, _)| index)
+            .collect();
+        let find = || table.find().and(Row::GROUP, group)?.and(Row::TAG, tag)?.and(Row::SCORE, score);
+        let found: Vec<u64> = find().unwrap().indexes().map(Result::unwrap).collect();
+        assert_eq!(found, expected);
+        let found: Vec<Row> = find().unwrap().map(Result::unwrap).collect();
+        assert!(found.iter().eq(expected.iter().map(|&index| &all[index as usize])));
+        let place = all[expected.first().map_or(0, |&index| index as usize)].place.get();
+        let with_place = find().unwrap().and(Row::PLACE, place).unwrap();
+        let count = expected.iter().filter(|&&index| all[index as usize].place.get() == place);
+        assert_eq!(with_place.count(), count.count());
+    }
+    assert_eq!(table.find().count(), 3_000);
+    assert_eq!(table.find().and(Row::GROUP, 99).unwrap().count(), 0);
+    let mut find = table.find();
+    for _ in 0..FIND_KEYS_MAX {
+        find = find.and(Row::GROUP, 0).unwrap();
+    }
+    assert_eq!(find.and(Row::GROUP, 0).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+    #[test]
+    fn joins(
+        left in proptest::collection::vec(-8i32..8, 0..40),
+        right in proptest::collection::vec(-8i32..8, 0..40),
+    ) {
+        let make = |groups: &[i32]| -> Vec<Row> {
+            (0..).zip(groups).map(|(id, &group)| Row { group, ..Row::new(id, id) }).collect()
+        };
+        let (one, other) = (Dir::new(), Dir::new());
+        let tables = (build(&one, &make(&left)), build(&other, &make(&right)));
+        let found: Vec<(i32, u64, u64)> = tables.0.by(Row::GROUP).join(tables.1.by(Row::GROUP))
+            .map(|pair| pair.map(|(l, r)| (l.group, l.id.get(), r.id.get())).unwrap())
+            .collect();
+        let mut by_group: BTreeMap<i32, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+        for (id, &group) in (0..).zip(&left) {
+            by_group.entry(group).or_default().0.push(id);
+        }
+        for (id, &group) in (0..).zip(&right) {
+            by_group.entry(group).or_default().1.push(id);
+        }
+        let mut expected = Vec::new();
+        for (group, (lefts, rights)) in by_group {
+            for &l in &lefts {
+                expected.extend(rights.iter().map(|&r| (group, l, r)));
+            }
+        }
+        prop_assert_eq!(found, expected);
+    }
+}
