@@ -35,7 +35,11 @@ pub(crate) struct Repr {
 /// The indexes that `attributes` name.
 pub(crate) fn indexes(attributes: &[Attribute]) -> Result<Vec<Index>> {
     let named = attributes.iter().filter(|attribute| attribute.path().is_ident("index"));
-    named.map(|attribute| attribute.parse_args_with(|input: ParseStream<'_>| index(input, attribute.span()))).collect()
+    named
+        .map(|attribute| {
+            attribute.parse_args_with(|input: ParseStream<'_>| index(input, attribute.span()))
+        })
+        .collect()
 }
 
 fn index(input: ParseStream<'_>, span: Span) -> Result<Index> {
@@ -70,7 +74,9 @@ fn index(input: ParseStream<'_>, span: Span) -> Result<Index> {
         (true, true, false) => Order::CanonicalUnique,
         (false, true, false) => Order::Unique,
         (false, false, true) => Order::Multi,
-        (_, true, true) => return Err(Error::new(span, "an index is `unique` or `multi`, not both")),
+        (_, true, true) => {
+            return Err(Error::new(span, "an index is `unique` or `multi`, not both"));
+        }
         (false, false, false) => {
             return Err(Error::new(span, "say `canonical`, `unique` or `multi`"));
         }

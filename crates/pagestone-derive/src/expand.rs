@@ -2,7 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Data, DeriveInput, Error, Field, Fields, Ident, Path, Result, Type, ext::IdentExt as _, spanned::Spanned as _};
+use syn::{
+    Data, DeriveInput, Error, Field, Fields, Ident, Path, Result, Type, ext::IdentExt as _,
+    spanned::Spanned as _,
+};
 
 use crate::{
     attributes::{self, Index, Order, Repr},

@@ -48,7 +48,8 @@ fn last_name(ty: &Type) -> String {
         }
         _ => false,
     };
-    if holds_types && !["Option", "Vec", "Box", "Rc", "Arc", "Cow"].iter().any(|n| last.ident == n) {
+    if holds_types && !["Option", "Vec", "Box", "Rc", "Arc", "Cow"].iter().any(|n| last.ident == n)
+    {
         return String::new();
     }
     last.ident.to_string()

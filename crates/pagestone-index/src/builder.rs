@@ -107,7 +107,6 @@ impl Build {
         let build = Self { directory, options, schema, version, unpublished, _lock: lock };
         Ok((build, staged))
     }
-
 }
 
 impl Ascends {
@@ -157,10 +156,7 @@ pub(crate) fn locked(staged: &Mutex<Staged>) -> MutexGuard<'_, Staged> {
 }
 
 impl<R: Record> TableBuilder<R> {
-    pub(crate) fn start(
-        directory: Directory,
-        options: (TableOptions, Replaces),
-    ) -> Result<Self> {
+    pub(crate) fn start(directory: Directory, options: (TableOptions, Replaces)) -> Result<Self> {
         let (build, staged) = Build::start(directory, R::schema(), options)?;
         let writer = RowWriter::of(&staged);
         Ok(Self { build, staged, writer })

@@ -272,7 +272,11 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
         let is_low =
             count <= above || K::is_low_nearer(image.as_slice(), low.as_slice(), high.as_slice());
         // The first of the rows that have the lower key.
-        if is_low { self.select(self.part.lower(order, low.as_slice())?) } else { self.select(above) }
+        if is_low {
+            self.select(self.part.lower(order, low.as_slice())?)
+        } else {
+            self.select(above)
+        }
     }
 
     /// Returns a cursor in front of the first row.

@@ -163,11 +163,11 @@ pub(crate) fn name(stem: &str, version: u64, extension: &str) -> String {
 pub(crate) fn version_of(name: &str) -> Option<u64> {
     let mut parts = name.strip_prefix('.').unwrap_or(name).split('.');
     let stem = parts.next()?;
-    let is_ours = matches!(stem, "rows" | "forward" | "inverse" | "pairs" | "turned")
+    let is_ours = matches!(stem, "rows" | "forward" | "inverse" | "turned")
         || stem.strip_prefix("key-").is_some_and(|number| number.parse::<u32>().is_ok());
     let version = parts.next()?;
     let is_plain = version.bytes().all(|byte| byte.is_ascii_digit());
-    let is_kind = matches!(parts.next()?, "rec" | "idx" | "ends" | "values" | "build");
+    let is_kind = matches!(parts.next()?, "rec" | "idx" | "keys" | "ends" | "values");
     if is_ours && is_plain && is_kind { version.parse().ok() } else { None }
 }
 

@@ -62,7 +62,7 @@ enum Cause {
     #[error("{}: {what}: expected {expected}, found {found}", path.display())]
     Corrupt { path: PathBuf, what: &'static str, expected: String, found: String },
     #[error("{what}")]
-    Argument { what: String },
+    Argument { kind: ErrorKind, what: String },
 }
 
 impl Error {
@@ -77,9 +77,8 @@ impl Error {
                 _ => ErrorKind::Io,
             },
             Cause::Storage(source) => kind_of_storage(source.kind()),
-            Cause::Refused { kind, .. } => *kind,
+            Cause::Refused { kind, .. } | Cause::Argument { kind, .. } => *kind,
             Cause::Corrupt { .. } => ErrorKind::Corrupt,
-            Cause::Argument { .. } => ErrorKind::InvalidArgument,
         }
     }
 
@@ -102,7 +101,12 @@ impl Error {
     }
 
     pub(crate) fn argument(what: impl Into<String>) -> Self {
-        Cause::Argument { what: what.into() }.into()
+        Cause::Argument { kind: ErrorKind::InvalidArgument, what: what.into() }.into()
+    }
+
+    #[cold]
+    pub(crate) fn out_of_range(what: String) -> Self {
+        Cause::Argument { kind: ErrorKind::OutOfRange, what }.into()
     }
 }
 

@@ -32,8 +32,9 @@ impl Fixed {
         options: &TableOptions,
     ) -> Result<Self> {
         let path = directory.manifest();
-        let record_size = usize::try_from(facts.record_size)
-            .map_err(|_| Error::corrupt(&path, "record size", ("a few bytes", facts.record_size)))?;
+        let record_size = usize::try_from(facts.record_size).map_err(|_| {
+            Error::corrupt(&path, "record size", ("a few bytes", facts.record_size))
+        })?;
         let records: Records<[u8]> = Options::new()
             .backing(options.backing_of(directory))
             .mutability(Mutability::AppendOnly)

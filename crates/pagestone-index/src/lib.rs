@@ -12,6 +12,7 @@ mod join; // two tables side by side
 mod parallel; // rows on many threads
 mod builder; // appends from many threads
 mod seal; // sort, number, index, check, publish
+mod relation; // which rows belong to which, from both sides
 mod any; // tables whose schema is known when the program runs
 mod migrate; // rows of one schema copied to another
 mod options; // how tables are built and opened
@@ -36,6 +37,9 @@ pub use crate::{
     join::Join,
     key::{KEY_LEN_MAX, Key, KeyValue},
     options::TableOptions,
+    relation::{
+        Degrees, Intersection, PairWriter, Relation, RelationBuilder, RowSet, Union, Values, Visit,
+    },
     rows::{RowIndexes, Rows},
     schema::{FieldDef, KeyDef, KeyOrder, NamedColumn, NamedKey, Record, Schema, SchemaBuilder},
     table::Table,

@@ -58,6 +58,8 @@ pub(crate) struct RelationFacts {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DirectionFacts {
     pub(crate) key_count: u64,
+    /// The keys that have a list, where most have none; else every key has one.
+    pub(crate) keys: Option<FileFacts>,
     pub(crate) ends: FileFacts,
     pub(crate) values: FileFacts,
 }
@@ -77,7 +79,7 @@ impl Manifest {
             }
             Self::Relation(relation) => [&relation.forward, &relation.inverse]
                 .into_iter()
-                .flat_map(|direction| [&direction.ends, &direction.values])
+                .flat_map(|side| side.keys.iter().chain([&side.ends, &side.values]))
                 .collect(),
         }
     }

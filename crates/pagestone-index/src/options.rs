@@ -17,13 +17,7 @@ pub struct TableOptions {
 
 impl Default for TableOptions {
     fn default() -> Self {
-        Self {
-            memory: 256 << 20,
-            threads: 1,
-            backing: None,
-            position_size: 4,
-            accelerates: true,
-        }
+        Self { memory: 256 << 20, threads: 1, backing: None, position_size: 4, accelerates: true }
     }
 }
 

@@ -128,9 +128,7 @@ impl Part {
     #[inline]
     pub(crate) fn lower(&self, order: &Order, image: &[u8]) -> Result<u64> {
         match (&order.file, order.fields.as_slice()) {
-            (Some(file), _) => {
-                Ok(file.entries.records.lower_bound_image(file.field, image)?)
-            }
+            (Some(file), _) => Ok(file.entries.records.lower_bound_image(file.field, image)?),
             (None, &[field]) => Ok(self.rows.records.lower_bound_image(field, image)?),
             (None, _) => Ok(self.composite(order, image)?.start),
         }
@@ -139,9 +137,7 @@ impl Part {
     /// The first place in the order whose key is above `image`.
     pub(crate) fn upper(&self, order: &Order, image: &[u8]) -> Result<u64> {
         match (&order.file, order.fields.as_slice()) {
-            (Some(file), _) => {
-                Ok(file.entries.records.upper_bound_image(file.field, image)?)
-            }
+            (Some(file), _) => Ok(file.entries.records.upper_bound_image(file.field, image)?),
             (None, &[field]) => Ok(self.rows.records.upper_bound_image(field, image)?),
             (None, _) => Ok(self.composite(order, image)?.end),
         }
@@ -150,9 +146,7 @@ impl Part {
     /// The places in the order that have this key.
     pub(crate) fn equal(&self, order: &Order, image: &[u8]) -> Result<Range<u64>> {
         match (&order.file, order.fields.as_slice()) {
-            (Some(file), _) => {
-                Ok(file.entries.records.equal_range_image(file.field, image)?)
-            }
+            (Some(file), _) => Ok(file.entries.records.equal_range_image(file.field, image)?),
             (None, &[field]) => Ok(self.rows.records.equal_range_image(field, image)?),
             (None, _) => self.composite(order, image),
         }
@@ -203,9 +197,9 @@ impl Part {
             self.image_at(order, place, &mut found)?;
             return Ok((found.as_slice() == image).then_some(place));
         };
-        let row = file.entries.with(place, |entry| {
-            file.has_image(entry, image).then(|| file.position(entry))
-        })?;
+        let row = file
+            .entries
+            .with(place, |entry| file.has_image(entry, image).then(|| file.position(entry)))?;
         row.map(|row| self.check_row(file, place, row)).transpose()
     }
 

@@ -235,11 +235,7 @@ impl SchemaBuilder {
     }
 }
 
-fn check_name<'n>(
-    what: &str,
-    name: &str,
-    mut before: impl Iterator<Item = &'n str>,
-) -> Result<()> {
+fn check_name<'n>(what: &str, name: &str, mut before: impl Iterator<Item = &'n str>) -> Result<()> {
     if name.is_empty() || name.contains(char::is_control) {
         return Err(Error::argument(format!("a {what} is named {name:?}")));
     }
@@ -422,7 +418,12 @@ fn named_key(key: &KeyDef, columns: &[NamedColumn]) -> NamedKey {
     let find = |name: &&str| columns.iter().position(|column| column.name == *name);
     let numbers: Vec<usize> = key.fields.iter().filter_map(find).collect();
     let fields = numbers.iter().filter_map(|&number| columns.get(number)).map(|c| c.field);
-    NamedKey { name: key.name.to_owned(), order: key.order, fields: fields.collect(), columns: numbers }
+    NamedKey {
+        name: key.name.to_owned(),
+        order: key.order,
+        fields: fields.collect(),
+        columns: numbers,
+    }
 }
 
 /// FNV-1a of 64 bits, which runs when the code is compiled.

@@ -52,7 +52,8 @@ pub(crate) fn seal(mut build: Build, staged: Staged) -> Result<TableFacts> {
     Ok(facts)
 }
 
-fn publish(build: &mut Build, manifest: &Manifest) -> Result<()> {
+/// Makes `manifest` current and removes what it does not name.
+pub(crate) fn publish(build: &mut Build, manifest: &Manifest) -> Result<()> {
     let published = manifest::publish(&build.directory, manifest);
     let is_ours = published.is_ok()
         || manifest::find(&build.directory)
@@ -261,9 +262,8 @@ fn duplicates(
         });
         values.collect::<Vec<_>>().join(", ")
     };
-    let listed: Vec<String> = (found.iter())
-        .map(|(first, rows)| format!("{} on rows {rows:?}", value(*first)))
-        .collect();
+    let listed: Vec<String> =
+        (found.iter()).map(|(first, rows)| format!("{} on rows {rows:?}", value(*first))).collect();
     let what = format!(
         "index `{}` is unique, and {count} of its keys are on several rows: {}{}",
         key.name,

@@ -120,8 +120,14 @@ fn left_overs_of_a_killed_build_are_removed_by_the_next() {
     build(&dir, &old);
     let kept = dir.names();
     for name in [
-        "rows.9.rec", "rows.9.rec.meta", "rows.9.rec.lock", ".rows.9.rec.new", "key-3.9.idx",
-        ".key-3.9.idx.part0", ".key-3.9.idx.meta.new", "rows.1.rec.lock",
+        "rows.9.rec",
+        "rows.9.rec.meta",
+        "rows.9.rec.lock",
+        ".rows.9.rec.new",
+        "key-3.9.idx",
+        ".key-3.9.idx.part0",
+        ".key-3.9.idx.meta.new",
+        "rows.1.rec.lock",
     ] {
         std::fs::write(dir.table().join(name), b"left").unwrap();
     }

@@ -18,7 +18,8 @@ fn rows_that_have_several_keys() {
             .filter(|(_, row)| row.group == group && row.tag == tag && row.score == score)
             .map(|(index, _)| index)
             .collect();
-        let find = || table.find().and(Row::GROUP, group)?.and(Row::TAG, tag)?.and(Row::SCORE, score);
+        let find =
+            || table.find().and(Row::GROUP, group)?.and(Row::TAG, tag)?.and(Row::SCORE, score);
         let found: Vec<u64> = find().unwrap().indexes().map(Result::unwrap).collect();
         assert_eq!(found, expected);
         let found: Vec<Row> = find().unwrap().map(Result::unwrap).collect();

@@ -142,7 +142,8 @@ fn visit(table: &Table<Row>) -> u64 {
         errors += u64::from(table.by(Row::GROUP).nearest(row.group).is_err());
         errors += u64::from(table.by(Row::BY_GROUP).get((row.group, row.score)).is_err());
     }
-    errors += table.by(Row::SCORE).range(..).unwrap().map(|row| u64::from(row.is_err())).sum::<u64>();
+    errors +=
+        table.by(Row::SCORE).range(..).unwrap().map(|row| u64::from(row.is_err())).sum::<u64>();
     errors
 }
 

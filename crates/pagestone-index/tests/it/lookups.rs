@@ -106,7 +106,8 @@ pub(crate) fn check_table(table: &Table<Row>, rows: &[Row]) {
     check(table.by(Row::GROUP), (rows, &[i32::MIN, -6, -5, 0, 3, 5, 6, i32::MAX]), |row| row.group);
     let tags = [[0; 4], *b"aa\0z", *b"ba\0z", *b"ba\0y", *b"ce\0z", [0xff; 4]];
     check(table.by(Row::TAG), (rows, &tags), |row| row.tag);
-    let names: Vec<[u8; 24]> = some.iter().map(|row| row.name).chain([[0; 24], [255; 24]]).collect();
+    let names: Vec<[u8; 24]> =
+        some.iter().map(|row| row.name).chain([[0; 24], [255; 24]]).collect();
     check(table.by(Row::NAME), (rows, &names), |row| row.name);
     let pairs = [(-5, -3.0), (0, 0.0), (0, f64::NAN), (3, 1.0), (9, 9.0)];
     check(table.by(Row::BY_GROUP), (rows, &pairs), |row| (row.group, row.score));

@@ -9,3 +9,4 @@ mod builds; // several threads, duplicates, failures at every call, left-overs
 mod damaged; // manifests and files that are not what was sealed
 mod combined; // several keys at once, two tables at once
 mod changes; // tables without a struct, or whose struct has changed
+mod relations; // relations against sets of pairs

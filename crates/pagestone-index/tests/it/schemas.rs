@@ -153,7 +153,10 @@ fn run_time_schemas_are_checked() {
     check_refused(base().key("k", KeyOrder::Multi, &["z"]), "no column `z`");
     check_refused(base().key("k", KeyOrder::Multi, &[]), "has 0 bytes");
     let twice = base().key("k", KeyOrder::Canonical, &["x"]);
-    check_refused(twice.clone().key("l", KeyOrder::CanonicalUnique, &["x"]), "another is canonical");
+    check_refused(
+        twice.clone().key("l", KeyOrder::CanonicalUnique, &["x"]),
+        "another is canonical",
+    );
     check_refused(twice.key("k", KeyOrder::Multi, &["x"]), "two of name");
 }
 

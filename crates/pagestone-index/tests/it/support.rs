@@ -66,14 +66,7 @@ impl Row {
     pub(crate) fn new(place: u64, id: u64) -> Self {
         let mut name = [b'_'; 24];
         name[..8].copy_from_slice(&id.to_be_bytes());
-        Self {
-            place: place.into(),
-            id: id.into(),
-            score: 0.0,
-            group: 0,
-            tag: *b"none",
-            name,
-        }
+        Self { place: place.into(), id: id.into(), score: 0.0, group: 0, tag: *b"none", name }
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
