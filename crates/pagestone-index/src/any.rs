@@ -32,7 +32,7 @@ impl TableOptions {
     ///
     /// As [`open`](Self::open), but for `SchemaMismatch`.
     pub fn open_any(self, directory: impl Into<Directory>) -> Result<AnyTable> {
-        Ok(AnyTable { part: Arc::new(Part::open(directory.into(), &self)?) })
+        Ok(AnyTable { part: Arc::new(Part::open(&directory.into(), &self)?) })
     }
 
     /// Starts a build of a table of any schema where none is yet.
@@ -215,6 +215,7 @@ impl<'t> AnyBy<'t> {
     }
 
     /// Iterates the indexes of the rows of some ranks.
+    #[must_use]
     pub fn indexes(
         self,
         ranks: Range<u64>,

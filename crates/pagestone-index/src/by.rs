@@ -311,7 +311,7 @@ impl<'t, R: Record, const N: usize> By<'t, R, [u8; N]> {
     }
 }
 
-impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
+impl<R: Record, K: KeyValue> By<'_, R, K> {
     fn image_prefix(self, prefix: &[u8]) -> Result<Range<u64>> {
         if K::LEN < prefix.len() {
             return Ok(0..0);

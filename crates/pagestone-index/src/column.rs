@@ -77,6 +77,15 @@ fn put<const N: usize>(value: [u8; N], into: &mut [u8]) {
     }
 }
 
+/// The bytes of a number, low byte first, in the order of this machine; or back.
+#[inline]
+fn native<const N: usize>(mut bytes: [u8; N]) -> [u8; N] {
+    if cfg!(target_endian = "big") {
+        bytes.reverse();
+    }
+    bytes
+}
+
 macro_rules! native_numbers {
     ($($native:ty, $kind:ident;)*) => {$(
         impl Column for $native {
@@ -84,15 +93,13 @@ macro_rules! native_numbers {
             const SHAPE: Shape = Shape::Leaf(Kind::$kind, NATIVE);
 
             #[inline]
-            #[expect(clippy::host_endian_bytes, reason = "the field is in the machine's order")]
             fn read(bytes: &[u8]) -> Self {
-                Self::from_ne_bytes(first(bytes))
+                Self::from_le_bytes(native(first(bytes)))
             }
 
             #[inline]
-            #[expect(clippy::host_endian_bytes, reason = "the field is in the machine's order")]
             fn write(&self, into: &mut [u8]) {
-                put(self.to_ne_bytes(), into);
+                put(native(self.to_le_bytes()), into);
             }
         }
 

@@ -47,9 +47,9 @@ pub(crate) struct KeyFile {
 
 impl Part {
     /// Opens the newest version in `directory`, whatever its schema is.
-    pub(crate) fn open(directory: Directory, options: &TableOptions) -> Result<Self> {
+    pub(crate) fn open(directory: &Directory, options: &TableOptions) -> Result<Self> {
         for _ in 0..TRIES {
-            let Manifest::Table(facts) = manifest::read(&directory)? else {
+            let Manifest::Table(facts) = manifest::read(directory)? else {
                 let what = "a relation, not a table";
                 return Err(Error::refused(ErrorKind::Foreign, directory.path(), what));
             };
@@ -57,7 +57,7 @@ impl Part {
             match Self::of(directory.clone(), facts, options) {
                 // A builder has published another version, and removed the files of this one.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    if manifest::read(&directory)?.version() == version {
+                    if manifest::read(directory)?.version() == version {
                         return Err(error);
                     }
                 }

@@ -83,7 +83,7 @@ impl TableOptions {
     ///
     /// `NotFound`; `Foreign`; `UnknownVersion`; `Corrupt` and `Truncated`; `Io`.
     pub fn open_relation(self, directory: impl Into<Directory>) -> Result<Relation> {
-        Relation::open_newest(directory.into(), &self)
+        Relation::open_newest(&directory.into(), &self)
     }
 }
 
@@ -97,9 +97,9 @@ impl Relation {
         TableOptions::new().open_relation(directory)
     }
 
-    fn open_newest(directory: Directory, options: &TableOptions) -> Result<Self> {
+    fn open_newest(directory: &Directory, options: &TableOptions) -> Result<Self> {
         for _ in 0..TRIES {
-            let Manifest::Relation(facts) = manifest::read(&directory)? else {
+            let Manifest::Relation(facts) = manifest::read(directory)? else {
                 let what = "a table, not a relation";
                 return Err(Error::refused(ErrorKind::Foreign, directory.path(), what));
             };
@@ -107,7 +107,7 @@ impl Relation {
             match Self::of(directory.clone(), &facts, options) {
                 // A builder has published another version, and removed the files of this one.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    if manifest::read(&directory)?.version() == version {
+                    if manifest::read(directory)?.version() == version {
                         return Err(error);
                     }
                 }
@@ -350,7 +350,8 @@ impl Direction {
         }
         let Some(keys) = &self.keys else { return self.list_of_number(key) };
         let size = keys.records.record_size();
-        let bytes = key.to_be_bytes();
+        // The image of a number has its high byte first.
+        let bytes = key.swap_bytes().to_le_bytes();
         let image = bytes.get(bytes.len() - size..).unwrap_or_default();
         let list = keys.records.lower_bound_image(image_field(size), image)?;
         if list < keys.len() && self.key_of(list)? == key {
@@ -429,6 +430,6 @@ impl fmt::Debug for Relation {
             .field("version", &self.version())
             .field("len", &self.len())
             .field("is_inverse", &self.is_inverse)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

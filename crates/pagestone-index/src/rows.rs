@@ -39,7 +39,7 @@ pub struct Rows<'t, R> {
     left: Range<u64>,
     /// The rows that are left, where they are borrowed and lie in this order.
     bytes: Option<&'t [u8]>,
-    rows: PhantomData<fn() -> R>,
+    of: PhantomData<fn() -> R>,
 }
 
 impl<'t, R: Record> Rows<'t, R> {
@@ -49,7 +49,7 @@ impl<'t, R: Record> Rows<'t, R> {
             let (start, end) = (usize::try_from(left.start).ok()?, usize::try_from(left.end).ok()?);
             all.get(start.checked_mul(size)?..end.checked_mul(size)?)
         });
-        Self { held: Held::Borrowed(part), number: None, left, bytes, rows: PhantomData }
+        Self { held: Held::Borrowed(part), number: None, left, bytes, of: PhantomData }
     }
 
     pub(crate) fn of_order(part: &'t Part, number: usize, left: Range<u64>) -> Self {
@@ -57,7 +57,7 @@ impl<'t, R: Record> Rows<'t, R> {
             return Self::of_rows(part, left);
         }
         let held = Held::Borrowed(part);
-        Self { held, number: Some(number), left, bytes: None, rows: PhantomData }
+        Self { held, number: Some(number), left, bytes: None, of: PhantomData }
     }
 
     /// The same rows, borrowed from nobody.
@@ -68,7 +68,7 @@ impl<'t, R: Record> Rows<'t, R> {
             number: self.number,
             left: self.left,
             bytes: None,
-            rows: PhantomData,
+            of: PhantomData,
         }
     }
 
@@ -85,7 +85,7 @@ impl<'t, R: Record> Rows<'t, R> {
             number: self.number,
             left,
             bytes,
-            rows: PhantomData,
+            of: PhantomData,
         };
         let bytes = self.bytes.and_then(|bytes| {
             bytes.split_at_checked(usize::try_from(middle - start).ok()?.checked_mul(R::SIZE)?)
@@ -142,14 +142,14 @@ impl<R: Record> Iterator for Rows<'_, R> {
     }
 
     #[inline]
-    fn fold<A, F: FnMut(A, Self::Item) -> A>(mut self, start: A, mut visit: F) -> A {
+    fn fold<A, F: FnMut(A, Self::Item) -> A>(self, start: A, mut visit: F) -> A {
         if let Some(bytes) = self.bytes {
             return bytes
                 .chunks_exact(R::SIZE)
                 .fold(start, |folded, row| visit(folded, Ok(R::read(row))));
         }
         let mut folded = start;
-        while let Some(row) = self.next() {
+        for row in self {
             folded = visit(folded, row);
         }
         folded

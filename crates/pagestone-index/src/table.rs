@@ -206,7 +206,7 @@ impl TableOptions {
     /// `NotFound`; `Foreign`; `UnknownVersion`; `SchemaMismatch`, which names both; `Corrupt` and
     /// `Truncated`; `Io`.
     pub fn open<R: Record>(self, directory: impl Into<Directory>) -> Result<Table<R>> {
-        let part = Part::open(directory.into(), &self)?;
+        let part = Part::open(&directory.into(), &self)?;
         if part.schema.fingerprint() != R::FINGERPRINT {
             let wanted = R::schema();
             let what = format!(

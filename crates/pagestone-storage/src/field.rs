@@ -196,7 +196,10 @@ impl Field {
         }
         match (self.kind, self.has_image()) {
             (Kind::Bytes(_), _) | (_, false) => into.copy_from_slice(bytes),
-            _ => into.copy_from_slice(&self.image(bytes).to_be_bytes()[16 - size..]),
+            _ => {
+                into.copy_from_slice(&self.image(bytes).to_le_bytes()[..size]);
+                into.reverse();
+            }
         }
         Ok(())
     }

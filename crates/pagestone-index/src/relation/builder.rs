@@ -174,9 +174,9 @@ impl RelationBuilder {
         drop(rows);
         let sort = turned.sort_by(counts.field()).memory(memory).threads(threads);
         if is_in_memory {
-            sort.in_place().run()?
+            sort.in_place().run()?;
         } else {
-            sort.run()?
+            sort.run()?;
         }
         let inverse = write(&mut build, (&turned, counts.turned(), "inverse"), |_| Ok(()))?;
         drop(turned);

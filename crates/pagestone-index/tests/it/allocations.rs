@@ -29,10 +29,8 @@ fn lookups() {
         });
         check("get_many", || table.by(Row::ID).get_many(&ids, &mut found).unwrap());
         check("range", || {
-            assert_eq!(
-                table.by(Row::GROUP).range(-2..=2).unwrap().filter_map(Result::ok).count() % 1,
-                0
-            );
+            let found = table.by(Row::GROUP).range(-2..=2).unwrap().filter_map(Result::ok);
+            assert!(found.count() < rows.len());
         });
         check("nearest, rank, cursor", || {
             let by = table.by(Row::SCORE);

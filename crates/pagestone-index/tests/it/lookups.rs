@@ -1,4 +1,5 @@
 //! Every lookup against a sorted list.
+#![expect(clippy::result_large_err, reason = "proptest's own error")]
 
 use std::ops::Bound;
 
@@ -158,8 +159,8 @@ fn all_keys_equal_cost_no_search_along_the_run() {
 #[test]
 fn nearest_is_by_distance() {
     let dir = Dir::new();
-    let place = |place| Row { score: place, ..Row::new(place.abs() as u64, place.abs() as u64) };
-    let table = build(&dir, &[place(5.0), place(9.0), place(20.0)]);
+    let place = |place: u32| Row { score: place.into(), ..Row::new(place.into(), place.into()) };
+    let table = build(&dir, &[place(5), place(9), place(20)]);
     let by = table.by(Row::PLACE);
     for (probe, found) in [(0, 5), (6, 5), (7, 5), (8, 9), (14, 9), (15, 20), (u64::MAX, 20)] {
         assert_eq!(by.nearest(probe).unwrap().unwrap().place.get(), found, "{probe}");

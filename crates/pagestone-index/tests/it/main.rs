@@ -10,3 +10,4 @@ mod damaged; // manifests and files that are not what was sealed
 mod combined; // several keys at once, two tables at once
 mod changes; // tables without a struct, or whose struct has changed
 mod relations; // relations against sets of pairs
+mod predecessors; // defects of the Java predecessor's indexes

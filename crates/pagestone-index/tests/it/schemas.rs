@@ -1,6 +1,7 @@
 //! Derived schemas against tables written by hand, and against those made at run time.
+#![expect(clippy::result_large_err, reason = "proptest's own error")]
 
-use pagestone_index::{Column, ErrorKind, KeyOrder, KeyValue, Record, Schema};
+use pagestone_index::{Column, ErrorKind, Key, KeyOrder, KeyValue, Record, Schema};
 use pagestone_storage::{Field, Kind, le};
 use proptest::prelude::*;
 use zerocopy::{big_endian, little_endian};
@@ -84,8 +85,9 @@ fn a_derived_schema_is_the_one_written_by_hand() {
     assert_eq!(Visit::schema(), by_hand());
     assert_eq!(Visit::FINGERPRINT, by_hand().fingerprint());
     assert_eq!(Visit::SIZE, 56);
-    let _by_user: pagestone_index::Key<Visit, (u32, u64)> = Visit::BY_USER;
-    let _tag: pagestone_index::Key<Visit, [u8; 3]> = Visit::TAG;
+    let by_user: Key<Visit, (u32, u64)> = Visit::BY_USER;
+    let tag: Key<Visit, [u8; 3]> = Visit::TAG;
+    assert_eq!(format!("{by_user:?} {tag:?}"), "Key { number: 4 } Key { number: 2 }");
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(place: u64, id: u64) -> Self {
         let mut name = [b'_'; 24];
-        name[..8].copy_from_slice(&id.to_be_bytes());
+        name[..8].copy_from_slice(&id.swap_bytes().to_le_bytes());
         Self { place: place.into(), id: id.into(), score: 0.0, group: 0, tag: *b"none", name }
     }
 
