@@ -12,7 +12,7 @@ use pagestone_storage::Field;
 use crate::{
     cursor::Cursor,
     error::{Error, Result},
-    key::{Image, KeyValue},
+    key::{self, Image, KeyValue},
     part::{Order, Part},
     rows::Rows,
     schema::Record,
@@ -154,7 +154,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
         let mut words = [0; BATCH];
         let words = words.get_mut(..keys.len()).unwrap_or_default();
         for (word, &key) in words.iter_mut().zip(keys) {
-            *word = Image::of(key).word();
+            *word = key::word(key);
         }
         records.get_many_images(field, words, found)?;
         for found in found.iter_mut() {

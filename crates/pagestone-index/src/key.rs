@@ -224,12 +224,16 @@ impl Image {
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
+}
 
-    /// The number that an image of at most 8 bytes is.
-    #[inline]
-    pub(crate) fn word(&self) -> u64 {
-        self.as_slice().iter().fold(0, |word, &byte| word << 8 | u64::from(byte))
+/// The number that the image of a key of at most 8 bytes is.
+#[inline]
+pub(crate) fn word<K: KeyValue>(key: K) -> u64 {
+    let mut bytes = [0; 8];
+    if let Some(image) = bytes.get_mut(8 - K::LEN.min(8)..) {
+        key.put_image(image);
     }
+    u64::from_le_bytes(bytes).swap_bytes()
 }
 
 impl fmt::Debug for Image {

@@ -2,12 +2,15 @@
 #![expect(unsafe_code, reason = "loads of a field whose bounds were checked, and prefetch")]
 #![expect(clippy::inline_always, reason = "has to compile with the CPU features of the caller")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use crate::{core::Core, error::Result, field::Field};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
+
+/// Bytes that are read at once where keys are asked for in order.
+const BLOCK: usize = 64 << 10;
 
 /// What stands for the index of a record that is not there; no storage has so many.
 pub(crate) const ABSENT: u64 = u64::MAX;
@@ -210,6 +213,54 @@ pub(crate) fn with<V: Visit>(core: &Core, field: Field, visit: V) -> Result<V::O
     match failed.take() {
         Some(error) => Err(error),
         None => Ok(output),
+    }
+}
+
+/// As [`with`], for a visit that asks for keys in ascending order: records that are not mapped
+/// are read in blocks rather than one by one.
+pub(crate) fn with_in_order<V: Visit>(core: &Core, field: Field, visit: V) -> Result<V::Output> {
+    if core.slice(0..core.len()).is_some() {
+        return with(core, field, visit);
+    }
+    let failed = Cell::new(None);
+    let lead = field.leading();
+    let block = RefCell::new(Block { first: 0, bytes: Vec::new() });
+    let key = |index: u64| {
+        block.borrow_mut().word(core, lead, index).unwrap_or_else(|error| {
+            failed.set(Some(error));
+            u64::MAX
+        })
+    };
+    let output = visit.visit(key);
+    match failed.take() {
+        Some(error) => Err(error),
+        None => Ok(output),
+    }
+}
+
+/// Neighbouring records that were read at once.
+struct Block {
+    first: u64,
+    bytes: Vec<u8>,
+}
+
+impl Block {
+    /// The image of a field of at most 8 bytes.
+    fn word(&mut self, core: &Core, lead: Field, index: u64) -> Result<u64> {
+        let size = core.record_size();
+        let held = (self.bytes.len() / size) as u64;
+        if index < self.first || self.first + held <= index {
+            let count = core.len().saturating_sub(index).min((BLOCK / size) as u64).max(1);
+            self.bytes.resize(word_index(count) * size, 0);
+            self.first = index;
+            if let Err(error) = core.read(index, 0, &mut self.bytes) {
+                self.bytes.clear();
+                return Err(error);
+            }
+        }
+        let record = &self.bytes[word_index(index - self.first) * size..][..size];
+        #[expect(clippy::cast_possible_truncation, reason = "the image of at most 8 bytes")]
+        Ok(lead.image(lead.bytes(record)) as u64)
     }
 }
 

@@ -276,7 +276,7 @@ fn write_accelerator(
     let start = out.offset;
     header.accelerated = StoredField::encode(field);
     header.accelerator_offset = start.into();
-    keys::with(core, field, BuildTree { out, count: core.len() })??;
+    keys::with_in_order(core, field, BuildTree { out, count: core.len() })??;
     (header.accelerator_len, header.accelerator_crc) = out.end(start);
     Ok(())
 }
