@@ -166,8 +166,8 @@ pub(crate) fn each_block(
 
 /// How keys are found in the records that are checked.
 trait Keys {
-    /// Puts what tells the key of a record from that of others into `into`.
-    fn key(&self, record: &[u8], into: &mut Vec<u8>) -> Result<()>;
+    /// Whether two records have the same key.
+    fn is_same(&self, one: &[u8], other: &[u8]) -> bool;
 
     /// The row of a record.
     fn row(&self, index: u64, record: &[u8]) -> u64;
@@ -178,9 +178,12 @@ struct RowKeys<'a> {
 }
 
 impl Keys for RowKeys<'_> {
-    fn key(&self, record: &[u8], into: &mut Vec<u8>) -> Result<()> {
-        into.resize(self.fields.iter().map(|field| field.size() as usize).sum(), 0);
-        put_fields(self.fields, record, into)
+    fn is_same(&self, one: &[u8], other: &[u8]) -> bool {
+        self.fields.iter().all(|field| {
+            let start = field.offset() as usize;
+            let place = start..start + field.size() as usize;
+            one.get(place.clone()) == other.get(place)
+        })
     }
 
     fn row(&self, index: u64, _record: &[u8]) -> u64 {
@@ -193,10 +196,8 @@ struct StoredKeys {
 }
 
 impl Keys for StoredKeys {
-    fn key(&self, record: &[u8], into: &mut Vec<u8>) -> Result<()> {
-        into.clear();
-        into.extend_from_slice(record.get(..self.len).unwrap_or_default());
-        Ok(())
+    fn is_same(&self, one: &[u8], other: &[u8]) -> bool {
+        one.get(..self.len) == other.get(..self.len)
     }
 
     fn row(&self, _index: u64, record: &[u8]) -> u64 {
@@ -214,35 +215,51 @@ fn check_unique(
     keys: &impl Keys,
     (build, key): (&Build, &NamedKey),
 ) -> Result<()> {
-    let (mut last, mut this, mut last_row, mut index) = (Vec::new(), Vec::new(), 0, 0);
-    let mut found: Vec<(u64, BTreeSet<u64>)> = Vec::new();
-    let mut count = 0u64;
-    let mut is_run = false;
+    let mut runs = Runs { found: Vec::new(), count: 0, is_open: false };
+    let (mut last, mut index) = (Vec::new(), 0u64);
     each_block(records, |block| {
+        let mut before = last.as_slice();
         for record in block.chunks_exact(records.record_size()) {
-            keys.key(record, &mut this)?;
-            let row = keys.row(index, record);
-            let is_equal = 0 < index && this == last;
-            if is_equal && !is_run {
-                count += 1;
-                if found.len() < LISTED {
-                    found.push((last_row, BTreeSet::from([last_row])));
-                }
+            if 0 < index && keys.is_same(before, record) {
+                runs.add(keys.row(index - 1, before), keys.row(index, record));
+            } else {
+                runs.is_open = false;
             }
-            if is_equal
-                && count <= LISTED as u64
-                && let Some((_, listed)) = found.last_mut()
-                && listed.len() < LISTED
-            {
-                listed.insert(row);
-            }
-            is_run = is_equal;
-            std::mem::swap(&mut last, &mut this);
-            (last_row, index) = (row, index + 1);
+            (before, index) = (record, index + 1);
         }
+        last = before.to_vec();
         Ok(())
     })?;
-    if count == 0 { Ok(()) } else { Err(duplicates(build, key, (&found, count))) }
+    if runs.count == 0 {
+        return Ok(());
+    }
+    Err(duplicates(build, key, (&runs.found, runs.count)))
+}
+
+/// Runs of records that have the same key.
+struct Runs {
+    /// The first rows of the first ones, each with one of them.
+    found: Vec<(u64, BTreeSet<u64>)>,
+    count: u64,
+    is_open: bool,
+}
+
+impl Runs {
+    #[cold]
+    fn add(&mut self, before: u64, row: u64) {
+        if !self.is_open {
+            (self.count, self.is_open) = (self.count + 1, true);
+            if self.found.len() < LISTED {
+                self.found.push((before, BTreeSet::from([before])));
+            }
+        }
+        if self.count <= LISTED as u64
+            && let Some((_, listed)) = self.found.last_mut()
+            && listed.len() < LISTED
+        {
+            listed.insert(row);
+        }
+    }
 }
 
 /// Names the first keys that several rows have.

@@ -197,7 +197,14 @@ impl Field {
         match (self.kind, self.has_image()) {
             (Kind::Bytes(_), _) | (_, false) => into.copy_from_slice(bytes),
             _ => {
-                into.copy_from_slice(&self.image(bytes).to_le_bytes()[..size]);
+                let image = match *bytes {
+                    [a] => self.word([a]).into(),
+                    [a, b] => self.word([a, b]).into(),
+                    [a, b, c, d] => self.word([a, b, c, d]).into(),
+                    [a, b, c, d, e, f, g, h] => self.word([a, b, c, d, e, f, g, h]).into(),
+                    _ => self.image(bytes),
+                };
+                into.copy_from_slice(&u128::to_le_bytes(image)[..size]);
                 into.reverse();
             }
         }

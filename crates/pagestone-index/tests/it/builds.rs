@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, io};
 
-use pagestone_index::{ErrorKind, Table, TableBuilder, TableOptions};
+use pagestone_index::{ErrorKind, Record, Table, TableBuilder, TableOptions};
 use pagestone_storage::seam::{Plan, watch};
 
 use crate::{
@@ -90,6 +90,34 @@ fn duplicates_are_refused_with_their_keys_and_rows() {
     assert!(text.contains("5 on rows {0, 2, 5}; 7 on rows {1, 4}"), "{text}");
     assert!(dir.names().is_empty(), "{:?}", dir.names());
     check_kind(Table::<Row>::open(dir.trusted()), ErrorKind::NotFound, "no manifest");
+}
+
+#[derive(Debug, Record)]
+#[repr(C)]
+#[index(canonical, unique, both(high, low))]
+struct Pair {
+    high: u32,
+    low: u32,
+}
+
+#[test]
+fn duplicates_of_a_canonical_key_and_at_the_ends_of_blocks() {
+    let dir = Dir::new();
+    let mut builder = Table::<Pair>::builder(dir.trusted()).unwrap();
+    let pairs = [(2, 1), (1, 2), (1, 1), (1, 2)].map(|(high, low)| Pair { high, low });
+    builder.extend(&pairs).unwrap();
+    let kind = ErrorKind::Duplicate;
+    check_kind(
+        builder.seal(),
+        kind,
+        "index `both` is unique, and 1 of its keys are on several rows: 1, 2 on rows {1, 2}",
+    );
+    // Entries of 12 bytes are looked at in blocks of a megabyte, of 87,381 entries.
+    let dir = Dir::new();
+    let mut builder = Table::<Row>::builder(dir.trusted()).unwrap();
+    let id = |number| if number == 87_381 { 87_380 } else { number };
+    builder.extend((0..90_000).map(|number| Row::new(number, id(number)))).unwrap();
+    check_kind(builder.seal(), kind, "87380 on rows {87380, 87381}");
 }
 
 #[test]
