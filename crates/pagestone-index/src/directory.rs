@@ -173,10 +173,8 @@ pub(crate) fn version_of(name: &str) -> Option<u64> {
 
 /// Errors unless `name`, from a manifest, is a plain name of one of our files.
 pub(crate) fn check_name(path: &Path, name: &str) -> Result<()> {
-    let is_plain = version_of(name).is_some()
-        && !name.starts_with('.')
-        && name.split('.').count() == 3
-        && !name.contains(['/', '\\']);
+    let is_plain =
+        version_of(name).is_some() && !name.starts_with('.') && name.split('.').count() == 3;
     if is_plain {
         return Ok(());
     }

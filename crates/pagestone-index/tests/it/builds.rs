@@ -58,6 +58,18 @@ fn a_writer_that_was_dropped_counts_and_one_that_lives_is_waited_for() {
 }
 
 #[test]
+fn rows_that_could_not_be_kept_are_not_left_out_in_silence() {
+    let dir = Dir::new();
+    let builder = Table::<Row>::builder(dir.trusted()).unwrap();
+    let mut writer = builder.writer();
+    writer.append(&Row::new(1, 1)).unwrap();
+    let ((), trace) = watch(Plan::fail(0, io::ErrorKind::StorageFull), || drop(writer));
+    assert!(trace.failed);
+    check_kind(builder.seal(), ErrorKind::InvalidArgument, "rows are missing");
+    assert!(dir.names().is_empty());
+}
+
+#[test]
 fn a_table_larger_than_its_memory() {
     let (dir, rows) = (Dir::new(), rows(60_000));
     // 4 MiB of rows and 1 MiB for sorts: rows and each key go through parts.

@@ -42,7 +42,7 @@ fn rows_that_have_several_keys() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(30))]
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..Default::default() })]
     #[test]
     fn joins(
         left in proptest::collection::vec(-8i32..8, 0..40),

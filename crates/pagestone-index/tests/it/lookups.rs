@@ -211,7 +211,7 @@ fn rows_by_index_and_as_a_slice() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
     #[test]
     fn any_rows(keys in proptest::collection::vec((0u64..20, any::<f64>(), -3i32..3), 0..60)) {
         let rows: Vec<Row> = (0..)

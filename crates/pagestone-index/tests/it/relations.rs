@@ -73,7 +73,7 @@ fn check_both(relation: &Relation, pairs: &Pairs, counts: (u64, u64)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() })]
     #[test]
     fn any_pairs(
         pairs in proptest::collection::vec((0u64..30, 0u64..20), 0..200),

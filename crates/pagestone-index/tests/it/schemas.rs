@@ -194,6 +194,7 @@ fn images_keep_the_order_of_values() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
     #[test]
     fn images_of_any_two_keys(a: (i32, u16, f64), b: (i32, u16, f64)) {
         let image = |(x, y, z): (i32, u16, f64)| {
