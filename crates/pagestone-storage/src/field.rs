@@ -197,11 +197,10 @@ impl Field {
         match (self.kind, self.has_image()) {
             (Kind::Bytes(_), _) | (_, false) => into.copy_from_slice(bytes),
             _ => {
-                let image = match *bytes {
-                    [a] => self.word([a]).into(),
-                    [a, b] => self.word([a, b]).into(),
-                    [a, b, c, d] => self.word([a, b, c, d]).into(),
-                    [a, b, c, d, e, f, g, h] => self.word([a, b, c, d, e, f, g, h]).into(),
+                // One load for the widths that most numbers have.
+                let image = match (bytes.as_array(), bytes.as_array()) {
+                    (Some(&wide), _) => self.word::<8>(wide).into(),
+                    (_, Some(&narrow)) => self.word::<4>(narrow).into(),
                     _ => self.image(bytes),
                 };
                 into.copy_from_slice(&u128::to_le_bytes(image)[..size]);
