@@ -384,7 +384,7 @@ impl EntryBuffer {
         self.log.is_empty(writer)
     }
 
-    /// Counts what there is. The first time after an open, the header of each entry is read.
+    /// Counts what there is. The first time after a clean open, what the close counted is read.
     ///
     /// # Errors
     ///

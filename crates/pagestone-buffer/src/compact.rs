@@ -36,6 +36,13 @@ pub(crate) struct Victims {
     damaged: Vec<(u32, u64)>,
 }
 
+impl Victim {
+    fn begin(segment: &SegmentFacts, discards: u64) -> Self {
+        let SegmentFacts { number, first_sequence, .. } = *segment;
+        Self { number, first_sequence, next: 0, discards }
+    }
+}
+
 /// How much one step may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -175,25 +182,27 @@ impl EntryBuffer {
         budget: Budget,
         (least, before): (f64, u64),
     ) -> Result<Progress> {
-        let mut segments = self.log.segments(writer)?;
         let discards = self.file().discards();
         let mut victims = self.victims();
         let Victims { current, damaged } = &mut *victims;
-        segments.retain(|segment| !damaged.contains(&(segment.number, segment.first_sequence)));
-        // A discard may have taken the segment away, or another may have its number.
-        let known = current.filter(|victim| {
-            victim.discards == discards
-                && segments.iter().any(|segment| {
-                    (segment.number, segment.first_sequence)
-                        == (victim.number, victim.first_sequence)
-                })
-        });
-        let chosen = || {
-            let segment = choose(&segments, (least, before))?;
-            let SegmentFacts { number, first_sequence, .. } = segment;
-            Some(Victim { number, first_sequence, next: 0, discards })
+        let known = match *current {
+            // A discard may have taken the segment away, or another may have its number.
+            Some(victim) if victim.discards == discards => {
+                let segment = self.log.segment(writer, victim.number)?;
+                let same = segment.filter(|now| now.first_sequence == victim.first_sequence);
+                same.map(|segment| (segment.len, victim))
+            }
+            _ => None,
         };
-        let Some(victim) = known.or_else(chosen) else {
+        let chosen = if known.is_some() {
+            known
+        } else {
+            let mut segments = self.log.segments(writer)?;
+            segments.retain(|segment| !damaged.contains(&(segment.number, segment.first_sequence)));
+            choose(&segments, (least, before))
+                .map(|best| (best.len, Victim::begin(&best, discards)))
+        };
+        let Some((len, victim)) = chosen else {
             *current = None;
             return Ok(Progress { state: State::Done, moved: 0, freed: 0 });
         };
@@ -213,8 +222,7 @@ impl EntryBuffer {
             }
         };
         *current = done.next.map(|next| Victim { next, ..victim });
-        let len = segments.iter().find(|segment| segment.number == victim.number);
-        let freed = if done.next.is_none() { len.map_or(0, |segment| segment.len) } else { 0 };
+        let freed = if done.next.is_none() { len } else { 0 };
         let state = if done.next.is_none() { State::Emptied } else { State::Running };
         Ok(Progress { state, moved: done.moved, freed })
     }
@@ -226,9 +234,9 @@ impl EntryBuffer {
 
     /// Compacts to the end: every segment there is now whose garbage is worth it.
     ///
-    /// Takes the writer for one step at a time and commits after each segment, so others go on
-    /// meanwhile, and it ends while they do. The file is never longer than before by more than one
-    /// segment.
+    /// Takes the writer for one step at a time, so others go on meanwhile, and it ends while they
+    /// do. It commits before it would need a new segment, so that what is free by then can be
+    /// used, and at the end: the file is never longer than before by more than one segment.
     ///
     /// # Errors
     ///
@@ -246,12 +254,13 @@ impl EntryBuffer {
             total.moved += step.moved;
             total.freed += step.freed;
             total.state = step.state;
-            if step.state != State::Running {
-                self.file().commit()?;
-            }
             let hook = options.progress.as_mut();
             let go_on = hook.is_none_or(|hook| hook(total).is_continue());
-            if step.state == State::Done || !go_on {
+            let over = step.state == State::Done || !go_on;
+            if over || step.state == State::Emptied && !self.has_room(options.least, newest + 1)? {
+                self.file().commit()?;
+            }
+            if over {
                 tracing::info!(moved = total.moved, freed = total.freed, "compacted");
                 return Ok(total);
             }
@@ -274,6 +283,16 @@ impl EntryBuffer {
         hook: &mut dyn FnMut(CopyProgress) -> ControlFlow<()>,
     ) -> Result<()> {
         self.file().copy_compact_with(location, options, hook)
+    }
+}
+
+impl EntryBuffer {
+    /// Whether what lives in the next victim fits behind the newest entry.
+    fn has_room(&self, least: f64, before: u64) -> Result<bool> {
+        let facts = self.log.segments(&mut self.file().writer())?;
+        let active = facts.iter().find(|segment| segment.is_active);
+        let room = active.map_or(0, |segment| segment.len - 64 - segment.used);
+        Ok(choose(&facts, (least, before)).is_some_and(|next| next.live <= room))
     }
 }
 

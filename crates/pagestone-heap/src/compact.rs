@@ -19,7 +19,6 @@ use crate::{
         lifecycle::{Keeper, Owned, published_entry, stored},
     },
     slabs::{Geometry, region_bytes},
-    state::State,
     store::Store,
     units::Kind,
     verify::Progress,
@@ -335,13 +334,12 @@ impl Copy<'_, '_> {
             return Err(self.from.corrupt(what, index, id.index()));
         }
         let found = shared.entry_of(store, id, word)?;
+        let seed = self.from.seed_at(found.at);
         let keeper = Keeper::writer(self.from.state);
         let payload = published_entry(&shared.raw, keeper, (found.at, found.len));
         // It gets a checksum of its new place: a wrong one must not become right.
         let header = shared.entry_header(found.at);
-        let incarnation = incarnation_at(self.from.state, found.at);
-        let right = incarnation.is_some_and(|incarnation| header.is_right(incarnation, payload));
-        if !right {
+        if !seed.is_some_and(|seed| header.is_right(seed, payload)) {
             let what = ("checksum of an entry", found.at + 20);
             return Err(self.from.corrupt(what, 0, header.checksum.get().into()));
         }
@@ -350,10 +348,4 @@ impl Copy<'_, '_> {
         self.left = self.left.saturating_sub(header.stride());
         self.to.append_as(twin, (id, slot), Given { payload, room })
     }
-}
-
-/// What seeds the checksums of the segment that holds byte `at`.
-fn incarnation_at(state: &State, at: u64) -> Option<u64> {
-    let (_, number) = state.by_start.range(..=at).next_back()?;
-    state.region(*number).map(|region| region.incarnation)
 }

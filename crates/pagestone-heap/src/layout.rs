@@ -178,8 +178,8 @@ pub(crate) struct SnapshotHeader {
     pub(crate) generation: U64,
     pub(crate) region_count: U32,
     pub(crate) store_count: U32,
-    pub(crate) reserved: [u8; 4],
-    pub(crate) checksum: U32, // CRC-32 of the 28 bytes before it and of both lists
+    pub(crate) segment_count: U32,
+    pub(crate) checksum: U32, // CRC-32 of the 28 bytes before it and of the lists
 }
 
 pub(crate) const SNAPSHOT_MAGIC: [u8; 8] = *b"PGSFREE1";
@@ -213,6 +213,21 @@ pub(crate) struct SnapshotStore {
 
 const _: () = assert!(size_of::<SnapshotStore>() == 32);
 
+/// See docs/format.md, "Snapshot segment".
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(crate) struct SnapshotSegment {
+    pub(crate) number: U32,
+    pub(crate) store: U32,
+    pub(crate) start: U64,
+    pub(crate) first: U64,
+    pub(crate) incarnation: U64,
+    pub(crate) end: U64,  // the first byte behind the last entry
+    pub(crate) live: U64, // bytes of entries that slots name
+}
+
+const _: () = assert!(size_of::<SnapshotSegment>() == 48);
+
 impl Superblock {
     /// The checksum that the other bytes ask for.
     pub(crate) fn sum(&self) -> u32 {
@@ -234,51 +249,65 @@ impl SlabHeader {
     }
 }
 
+/// The checksum of a segment's incarnation, from which those of its entries go on.
+pub(crate) fn seed_of(incarnation: u64) -> u32 {
+    crc32fast::hash(&incarnation.to_le_bytes())
+}
+
 impl EntryHeader {
-    /// The checksum of the entry in a segment of this incarnation.
-    pub(crate) fn sum(&self, incarnation: u64, payload: &[u8]) -> u32 {
-        let mut hasher = self.hasher(incarnation);
+    /// The checksum of the entry in a segment the checksum of whose incarnation is `seed`.
+    #[inline]
+    pub(crate) fn sum(&self, seed: u32, payload: &[u8]) -> u32 {
+        let mut hasher = self.hasher(seed);
         hasher.update(payload);
         hasher.finalize()
     }
 
     /// As [`sum`](Self::sum), of a payload whose own checksum is `payload`.
-    pub(crate) fn sum_before(&self, incarnation: u64, payload: &crc32fast::Hasher) -> u32 {
-        let mut hasher = self.hasher(incarnation);
+    pub(crate) fn sum_before(&self, seed: u32, payload: &crc32fast::Hasher) -> u32 {
+        let mut hasher = self.hasher(seed);
         hasher.combine(payload);
         hasher.finalize()
     }
 
     /// What the checksum goes over before the payload. An entry with room is tied to its segment by
     /// the checksum of the room, so that a reader who does not know the incarnation can compare.
-    pub(crate) fn hasher(&self, incarnation: u64) -> crc32fast::Hasher {
-        let mut hasher = crc32fast::Hasher::new();
+    #[inline]
+    pub(crate) fn hasher(&self, seed: u32) -> crc32fast::Hasher {
+        let mut hasher =
+            crc32fast::Hasher::new_with_initial(if self.has_room() { 0 } else { seed });
         if self.has_room() {
             hasher.update(self.as_bytes().get(24..).unwrap_or_default());
-        } else {
-            hasher.update(&incarnation.to_le_bytes());
         }
         hasher.update(self.as_bytes().get(..20).unwrap_or_default());
         hasher
     }
 
-    /// The checksum of the room, in a segment of this incarnation.
-    pub(crate) fn room_sum(&self, incarnation: u64) -> u32 {
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&incarnation.to_le_bytes());
+    /// Sets both checksums, in a segment the checksum of whose incarnation is `seed`.
+    #[inline]
+    pub(crate) fn seal(&mut self, seed: u32, payload: &[u8]) {
+        if self.has_room() {
+            self.room_checksum = U32::new(self.room_sum(seed));
+        }
+        self.checksum = U32::new(self.sum(seed, payload));
+    }
+
+    /// The checksum of the room, in a segment the checksum of whose incarnation is `seed`.
+    pub(crate) fn room_sum(&self, seed: u32) -> u32 {
+        let mut hasher = crc32fast::Hasher::new_with_initial(seed);
         hasher.update(self.as_bytes().get(..16).unwrap_or_default());
         hasher.update(&self.room.to_bytes());
         hasher.finalize()
     }
 
     /// Whether both checksums are those of this header with this payload.
-    pub(crate) fn is_right(&self, incarnation: u64, payload: &[u8]) -> bool {
-        self.is_room_right(incarnation) && self.sum(incarnation, payload) == self.checksum.get()
+    pub(crate) fn is_right(&self, seed: u32, payload: &[u8]) -> bool {
+        self.is_room_right(seed) && self.sum(seed, payload) == self.checksum.get()
     }
 
     /// Whether the entry has no room, or room that its checksum confirms.
-    pub(crate) fn is_room_right(&self, incarnation: u64) -> bool {
-        !self.has_room() || self.room_sum(incarnation) == self.room_checksum.get()
+    pub(crate) fn is_room_right(&self, seed: u32) -> bool {
+        !self.has_room() || self.room_sum(seed) == self.room_checksum.get()
     }
 
     /// Whether the payload can be changed where it lies.

@@ -391,7 +391,7 @@ impl Log {
     }
 
     /// Slots whose entries were removed and that have no other yet. The first time after an open,
-    /// all slots and entry headers are read.
+    /// all slots are read.
     ///
     /// # Errors
     ///
@@ -411,8 +411,9 @@ impl Log {
         writer.engine().log_sizes(&self.store)
     }
 
-    /// The segments, oldest first. The first time after an open, and each time for a file opened for
-    /// reading, all slots and entry headers are read to count what lives.
+    /// The segments, oldest first. The first time after a clean open, what the close wrote about
+    /// them is read; each time for a file opened for reading, all slots and entry headers are, to
+    /// count what lives.
     ///
     /// # Errors
     ///
@@ -424,6 +425,17 @@ impl Log {
         } else {
             writer.engine().committed_segments(&self.store)
         }
+    }
+
+    /// One segment, if the log has one of this number; the cost and the errors of
+    /// [`segments`](Self::segments).
+    ///
+    /// # Errors
+    ///
+    /// As `segments`.
+    pub fn segment(&self, writer: &mut Writer<'_>, number: u32) -> Result<Option<SegmentFacts>> {
+        writer.check(self.shared())?;
+        writer.engine().segment_fact(&self.store, number)
     }
 
     /// Moves entries out of a segment, from `from` on (0 to begin), until `enough` says so of the

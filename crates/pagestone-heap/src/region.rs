@@ -3,8 +3,9 @@
 pub(crate) mod lifecycle;
 
 use crate::{
-    layout::{REGION_HEADER, UNIT},
+    layout::{REGION_HEADER, UNIT, seed_of},
     ranges::Range,
+    segments::Segment,
     units::Kind,
     word::Word,
 };
@@ -20,9 +21,12 @@ pub(crate) struct Region {
     /// Of a slot table: whose, and which part.
     pub(crate) store: u32,
     pub(crate) part: u8,
-    /// Of a segment: the sequence of its first entry, and what seeds the checksums of all.
+    /// Of a segment: the sequence of its first entry.
     pub(crate) first: u64,
+    /// Of a segment: what seeds the checksums of its entries; 0 while its header was not read.
     pub(crate) incarnation: u64,
+    /// Of a segment: how far it is used.
+    pub(crate) segment: Segment,
     /// Of a heap region: grains that are free, listed or not.
     pub(crate) free: u64,
     /// Bytes from here on were never in use, and their pages may not be there.
@@ -40,6 +44,7 @@ impl Region {
             part: 0,
             first: 0,
             incarnation: 0,
+            segment: Segment::default(),
             free: 0,
             prepared: range.end(),
             loaded: true,
@@ -54,6 +59,17 @@ impl Region {
     /// Of a segment: the sequence of an entry at `at`.
     pub(crate) fn sequence_at(&self, at: u64) -> u64 {
         self.first.saturating_add(at.saturating_sub(self.base()) / crate::class::GRAIN)
+    }
+
+    /// Of a segment: the checksum that the checksums of its entries go on from.
+    pub(crate) fn seed(&self) -> u32 {
+        self.segment.seed
+    }
+
+    /// Says which use of the range this is.
+    pub(crate) fn set_incarnation(&mut self, incarnation: u64) {
+        self.incarnation = incarnation;
+        self.segment.seed = seed_of(incarnation);
     }
 
     /// The grains that blocks can have.

@@ -15,6 +15,8 @@ use zerocopy::{
     little_endian::{U32, U64},
 };
 
+mod segments; // what the record says of logs
+
 use crate::{
     class::{CLASS_MAX, GRAIN, GRAINS_MAX, room_of},
     engine::{Engine, index::LOOK},
@@ -122,11 +124,11 @@ impl Engine<'_> {
         let mut header = SnapshotHeader::new_zeroed();
         raw.read_at(range.start, header.as_mut_bytes());
         let (regions, stores) = (header.region_count.get(), header.store_count.get());
-        let lists = (u64::from(regions) + u64::from(stores)) * 32;
+        let segments = u64::from(header.segment_count.get()) * segments::SIZE;
+        let lists = (u64::from(regions) + u64::from(stores)) * 32 + segments;
         let fits = 32 + lists <= range.len;
         let generation = self.state.generation;
-        let known = header.magic == SNAPSHOT_MAGIC && header.reserved == [0; 4];
-        if !known || header.generation.get() != generation || !fits {
+        if header.magic != SNAPSHOT_MAGIC || header.generation.get() != generation || !fits {
             return None;
         }
         // Bounded by the range, which lies in the file.
@@ -138,6 +140,7 @@ impl Engine<'_> {
         if hasher.finalize() != header.checksum.get() {
             return None;
         }
+        let (bytes, of_segments) = bytes.split_at(usize::try_from(lists - segments).ok()?);
         let (of_regions, of_stores) =
             bytes.split_at(usize::try_from(u64::from(regions) * 32).ok()?);
         self.state.space.cover(raw.len());
@@ -180,6 +183,7 @@ impl Engine<'_> {
         if listed.len() != self.shared.stores().iter().flatten().count() {
             return None;
         }
+        self.read_segments(of_segments)?;
         self.state.lazy.regions = found;
         Some(())
     }
@@ -358,7 +362,8 @@ impl Engine<'_> {
             .filter(|(_, region)| region.kind == Kind::Heap)
             .collect();
         let stores = self.state.indices.len() as u64;
-        let lists = (heaps.len() as u64 + stores) * 32;
+        let of_segments = self.segment_records();
+        let lists = (heaps.len() as u64 + stores) * 32 + of_segments.len() as u64;
         let mut entries = Vec::new();
         let mut bitmaps = Vec::new();
         for (number, region) in heaps {
@@ -381,12 +386,14 @@ impl Engine<'_> {
             };
             entries.extend_from_slice(entry.as_bytes());
         }
+        let regions = entries.len() as u64 / 32 - stores;
+        entries.extend_from_slice(&of_segments);
         let mut header = SnapshotHeader {
             magic: SNAPSHOT_MAGIC,
             generation: U64::new(generation),
-            region_count: U32::new(u32::try_from(entries.len() as u64 / 32 - stores)?),
+            region_count: U32::new(u32::try_from(regions)?),
             store_count: U32::new(u32::try_from(stores)?),
-            reserved: [0; 4],
+            segment_count: U32::new(u32::try_from(of_segments.len() as u64 / segments::SIZE)?),
             checksum: U32::new(0),
         };
         let mut hasher = crc32fast::Hasher::new();

@@ -265,9 +265,9 @@ impl Check<'_, '_> {
         self.report.payload += len;
         self.report.summed += 1;
         let header = self.engine.shared.entry_header(start);
-        let incarnation = self.engine.state.holding(start).map(|(_, region)| region.incarnation);
+        let seed = self.engine.seed_at(start);
         let payload = self.engine.shared.payload_of(&header, start);
-        let whole = incarnation.zip(payload);
+        let whole = seed.zip(payload);
         if !whole.is_some_and(|(seed, payload)| header.is_right(seed, &payload)) {
             let found = header.checksum.get();
             let id = BlockId::from_bits(id);

@@ -198,7 +198,7 @@ impl Engine<'_> {
 
     pub(crate) fn write_header(&mut self, number: u32, region: &mut Region) {
         self.state.adoptions += 1;
-        region.incarnation = (self.state.generation + 1) << 24 | self.state.adoptions;
+        region.set_incarnation((self.state.generation + 1) << 24 | self.state.adoptions);
         let mut header = RegionHeader {
             magic: REGION_MAGIC,
             kind: region.kind.code(),

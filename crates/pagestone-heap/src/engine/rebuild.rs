@@ -61,14 +61,15 @@ pub(crate) enum Found {
 impl Engine<'_> {
     /// Rebuilds everything from the newest words.
     pub(crate) fn rebuild(&mut self, found: Found) -> Result<()> {
+        let before = self.known_ends();
         self.scan_directory(View::Newest)?;
         self.load_stores(View::Newest)?;
-        let tail = match &found {
-            Found::Clean(_) => Tail::None,
-            Found::Unclean(tail) => *tail,
-            Found::Discarded { .. } => Tail::Undone,
-        };
-        self.rebuild_segments(tail)?;
+        match &found {
+            // The record of the close says it.
+            Found::Clean(_) => self.state.logs.clear(),
+            Found::Unclean(tail) => self.rebuild_segments(*tail, &before)?,
+            Found::Discarded { .. } => self.rebuild_segments(Tail::Undone, &before)?,
+        }
         match found {
             Found::Clean(snapshot) => {
                 self.clear_gaps();
@@ -173,10 +174,11 @@ impl Engine<'_> {
             return Err(self.corrupt(("region that a directory word names", at), len, range.end()));
         }
         let mut region = Region::new(kind, range);
-        if kind == Kind::Segment {
+        if kind == Kind::Segment && self.shared.follower.is_some() {
+            // Who writes reads it when it is needed.
             let header = read_region_header(self.shared, (number, kind, range))?;
-            region.store = header.store.get();
-            (region.first, region.incarnation) = (header.first.get(), header.incarnation.get());
+            (region.store, region.first) = (header.store.get(), header.first.get());
+            region.set_incarnation(header.incarnation.get());
         }
         if matches!(kind, Kind::Directory | Kind::Table) {
             let header = read_region_header(self.shared, (number, region.kind, range))?;
@@ -425,6 +427,9 @@ impl Engine<'_> {
 
     /// Marks what the slots of one store name as used, and finds its vacant indices.
     fn scan_slots(&mut self, store: &Store, named: &mut BTreeSet<u64>) -> Result<()> {
+        if store.is_log() {
+            return self.scan_entries(store);
+        }
         let mut indices = Indices { next: HIDDEN, ..Indices::default() };
         let tag = self.shared.tag();
         for part in 0..PARTS {
@@ -451,15 +456,12 @@ impl Engine<'_> {
                     }
                 } else {
                     indices.live += 1;
-                    if store.has_counts() {
-                        // A number takes no space but its slot.
-                    } else if !store.is_log() {
+                    // A number takes no space but its slot.
+                    if !store.has_counts() {
                         self.mark_newest((index, at), newest, named)?;
-                    } else if !self.cover_entry(store, newest) {
-                        return Err(self.corrupt(("place of an entry", at), index, newest.0));
                     }
                 }
-                if committed != newest && !store.is_log() && !store.has_counts() {
+                if committed != newest && !store.has_counts() {
                     self.mark_committed((index, at), committed, named)?;
                 }
             }

@@ -175,6 +175,9 @@ impl Log {
 
 impl Engine<'_> {
     fn log_mark(&mut self, store: &crate::store::Store) -> Result<Option<LogMark>> {
+        if self.shared.view == View::Newest {
+            self.load_lists()?;
+        }
         let mut newest = None;
         for (number, region) in (0_u32..).zip(&self.state.regions) {
             let Some(region) = region else { continue };
@@ -182,12 +185,7 @@ impl Engine<'_> {
                 continue;
             }
             let end = match self.shared.view {
-                View::Newest => {
-                    let log = self.state.logs.get(&store.number);
-                    let segment = log.and_then(|log| log.by_number.get(&number));
-                    let Some(segment) = segment else { continue };
-                    segment.end
-                }
+                View::Newest => region.segment.end,
                 View::Committed => {
                     let at = self.number_pair(number)? + PAIR;
                     region.range.start + self.shared.select(at).end().0

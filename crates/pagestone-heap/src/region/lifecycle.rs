@@ -169,6 +169,19 @@ pub(crate) fn entry_mut<'k, T: ?Sized>(
     unsafe { raw.slice_mut(place, len) }
 }
 
+/// Bytes of a segment that a writer of before appended, published or not, or left as zeros; or that
+/// this one appended.
+#[inline]
+pub(crate) fn appended<'k>(
+    raw: &'k RawFile,
+    _writer: Keeper<'k>,
+    (at, len): (u64, usize),
+) -> &'k [u8] {
+    // SAFETY: nobody but the writer stores to bytes of a segment or gives them back; the borrow of
+    // its state (`Keeper::writer`) shows that it does not meanwhile (L1).
+    unsafe { raw.slice(at, len) }
+}
+
 /// The payload of the block at `at`, which is private to the open epoch, to be changed in place;
 /// `owner` is the exclusive owner of the file.
 pub(crate) fn private_mut<'k, T: ?Sized>(

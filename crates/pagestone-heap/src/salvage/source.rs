@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 use crate::{
     error::Result,
     id::BlockId,
-    layout::{ENTRY_HEADER, EntryHeader, REGION_MAGIC, RegionHeader},
+    layout::{ENTRY_HEADER, EntryHeader, REGION_MAGIC, RegionHeader, seed_of},
 };
 
 /// Bytes that are read together.
@@ -123,7 +123,7 @@ impl Source {
 
     /// The checksum of the entry at `at` in a segment of this incarnation.
     pub(super) fn entry_sum(&mut self, (header, at): (&EntryHeader, u64), incarnation: u64) -> u32 {
-        let mut hasher = header.hasher(incarnation);
+        let mut hasher = header.hasher(seed_of(incarnation));
         let mut from = at + ENTRY_HEADER;
         let end = from.saturating_add(header.payload());
         while from < end {
@@ -152,7 +152,7 @@ impl Source {
             payload.extend_from_slice(bytes);
             from += bytes.len() as u64;
         }
-        let whole = header.sum(incarnation, &payload) == header.checksum.get();
+        let whole = header.sum(seed_of(incarnation), &payload) == header.checksum.get();
         whole.then_some(payload)
     }
 }

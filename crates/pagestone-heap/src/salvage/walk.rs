@@ -11,7 +11,7 @@ use crate::{
     class::GRAIN,
     error::Result,
     id::BlockId,
-    layout::{ENTRY_HEADER, EntryHeader, REGION_HEADER, TOMBSTONE_LEN},
+    layout::{ENTRY_HEADER, EntryHeader, REGION_HEADER, TOMBSTONE_LEN, seed_of},
     parts::{PAIR, exists, first_of, part_len, part_of},
 };
 
@@ -237,7 +237,7 @@ impl Walk<'_> {
         if header.id.get() == 0 || !fits || !within || !header.is_sound() {
             return None;
         }
-        if !header.is_room_right(self.segment.incarnation) {
+        if !header.is_room_right(seed_of(self.segment.incarnation)) {
             return None;
         }
         let sum = self.source.entry_sum((&header, self.at), self.segment.incarnation);

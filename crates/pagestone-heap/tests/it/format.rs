@@ -12,7 +12,7 @@ mod private;
 
 use private::{
     BlockHeader, EntryHeader, NameHeader, RegionHeader, SlabHeader, SnapshotHeader, SnapshotRegion,
-    SnapshotStore, Superblock, owner,
+    SnapshotSegment, SnapshotStore, Superblock, owner,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.
@@ -99,8 +99,12 @@ fn name() {
 fn snapshot() {
     check(
         "Snapshot header",
-        &fields!(SnapshotHeader: magic generation region_count store_count reserved checksum),
+        &fields!(SnapshotHeader: magic generation region_count store_count segment_count checksum),
     );
     check("Snapshot region", &fields!(SnapshotRegion: number free offset start spare checksum));
     check("Snapshot store", &fields!(SnapshotStore: number vacant_from next live vacant));
+    check(
+        "Snapshot segment",
+        &fields!(SnapshotSegment: number store start first incarnation end live),
+    );
 }

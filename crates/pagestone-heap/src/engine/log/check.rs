@@ -13,12 +13,13 @@ impl Engine<'_> {
     /// Walks over the segments of a log and tells of places where no entry follows the one before,
     /// and of entries that are newer than what their slots name: the log alone would tell others.
     pub(crate) fn check_segments(&mut self, store: &Store, wrong: &mut dyn FnMut(u64, String)) {
-        let by_number = &self.segments(store).by_number;
-        let ends: Vec<(u32, u64)> =
-            by_number.iter().map(|(number, segment)| (*number, segment.end)).collect();
-        for (number, end) in ends {
+        if let Err(error) = self.load_lists() {
+            wrong(0, error.to_string());
+            return;
+        }
+        for number in self.segments(store).numbers.clone() {
             let Some(region) = self.state.region(number).copied() else { continue };
-            let mut at = region.base();
+            let (mut at, end) = (region.base(), region.segment.end);
             while at < end {
                 let header = self.entry_header(&region, at);
                 let Some(header) = header.filter(|header| at + header.stride() <= end) else {

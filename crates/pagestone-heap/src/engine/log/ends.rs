@@ -1,103 +1,80 @@
-//! Where segments end: counted, told by a commit, found again after an open or a discard.
+//! Where segments end: told by a commit, found again after an open or a discard.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::Tail;
 use crate::{
-    class::GRAIN,
     engine::{Engine, index::SPENT},
     error::Result,
+    header::read_region_header,
     id::BlockId,
     layout::{ENTRY_HEADER, EntryHeader, REGION_HEADER},
     log::SegmentFacts,
     parts::PAIR,
-    region::Region,
+    region::{
+        Region,
+        lifecycle::{Keeper, appended},
+    },
     segments::Segment,
+    shared::Shared,
     store::Store,
     units::Kind,
     word::{ENTRY, TOMBSTONE, Word},
 };
 
-impl Engine<'_> {
-    /// Counts what of each segment slots name; once after an open or a discard.
-    pub(crate) fn count_segments(&mut self, store: &Store) -> Result<()> {
-        if self.segments(store).counted {
-            return Ok(());
-        }
-        let segments = self.segments(store);
-        segments.by_number.values_mut().for_each(|segment| segment.live = 0);
-        segments.removed = 0;
-        let mut wrong = None;
-        self.for_each_slot_of(store, &mut |engine, slot| {
-            let word = engine.newest(slot);
-            if word.class() == TOMBSTONE && !word.is_empty() {
-                engine.segments(store).removed += 1;
-            }
-            if word.class() != ENTRY || word.is_empty() {
-                return;
-            }
-            let at = word.body() * GRAIN;
-            let found = engine.shared.header_of(word);
-            let number = engine.state.holding(at).map(|(number, _)| number);
-            let segments = engine.segments(store);
-            let segment = number.and_then(|number| segments.by_number.get_mut(&number));
-            match (found, segment) {
-                (Some(header), Some(segment)) => {
-                    segment.live += header.stride();
-                }
-                // Damaged: as long as it is named its segment is not empty.
-                (None, Some(segment)) => segment.live += GRAIN,
-                _ => wrong = Some((slot, word.0)),
-            }
-        });
-        if let Some((slot, word)) = wrong {
-            return Err(self.corrupt(("place of an entry", slot), 0, word));
-        }
-        self.segments(store).counted = true;
-        Ok(())
-    }
+/// Bytes of tails from which on more than one thread reads them.
+const MANY: u64 = 4 << 20;
 
+impl Engine<'_> {
     /// The segments of a log, oldest first.
     pub(crate) fn segment_facts(&mut self, store: &Store) -> Result<Vec<SegmentFacts>> {
         self.load_lists()?;
-        self.count_segments(store)?;
+        let numbers = self.segments(store).numbers.clone();
+        Ok(numbers.into_iter().filter_map(|number| self.facts_of(store, number)).collect())
+    }
+
+    /// One segment of a log.
+    pub(crate) fn segment_fact(
+        &mut self,
+        store: &Store,
+        number: u32,
+    ) -> Result<Option<SegmentFacts>> {
+        self.load_lists()?;
+        Ok(self.facts_of(store, number))
+    }
+
+    fn facts_of(&mut self, store: &Store, number: u32) -> Option<SegmentFacts> {
         let active = self.segments(store).active;
-        let known: Vec<(u32, Segment)> = {
-            let by_number = &self.segments(store).by_number;
-            by_number.iter().map(|(number, segment)| (*number, *segment)).collect()
-        };
-        let mut facts: Vec<SegmentFacts> = known
-            .into_iter()
-            .filter_map(|(number, segment)| {
-                let region = self.state.region(number)?;
-                Some(SegmentFacts {
-                    number,
-                    offset: region.range.start,
-                    len: region.range.len,
-                    used: segment.end - region.base(),
-                    live: segment.live,
-                    first_sequence: region.first,
-                    is_active: active == Some(number),
-                })
-            })
-            .collect();
-        facts.sort_by_key(|facts| facts.first_sequence);
-        Ok(facts)
+        let region = *self.segment_of(store.number, number)?;
+        Some(SegmentFacts {
+            number,
+            offset: region.range.start,
+            len: region.range.len,
+            used: region.segment.end - region.base(),
+            live: region.segment.live,
+            first_sequence: region.first,
+            is_active: active == Some(number),
+        })
     }
 
     /// Says of each segment that was appended to where it ends; part of a commit.
     pub(crate) fn tell_ends(&mut self) {
         let mut ends = Vec::new();
-        for segments in self.state.logs.values_mut() {
-            for (number, segment) in &mut segments.by_number {
-                if segment.end != segment.told {
-                    segment.told = segment.end;
-                    ends.push((*number, segment.end, segment.sealed));
-                }
+        for number in self.state.logs.values().flat_map(|log| &log.numbers) {
+            if let Some(region) = self.state.region(*number)
+                && region.segment.end != region.segment.told
+            {
+                ends.push((*number, region.segment));
             }
         }
-        for (number, end, sealed) in ends {
-            self.tell_end(number, (end, sealed));
+        for (number, segment) in ends {
+            self.tell_end(number, (segment.end, segment.sealed));
+            if let Some(region) = self.state.region_mut(number) {
+                region.segment.told = segment.end;
+            }
         }
     }
 
@@ -116,92 +93,126 @@ impl Engine<'_> {
         self.shared.raw.store(target, Word::end_of(tag, end, sealed).0, Ordering::Release);
     }
 
-    /// Finds out where segments end, after an open or a discard.
-    pub(crate) fn rebuild_segments(&mut self, tail: Tail) -> Result<()> {
-        let before = std::mem::take(&mut self.state.logs);
-        let regions: Vec<(u32, Region)> = (0_u32..)
-            .zip(&self.state.regions)
-            .filter_map(|(number, region)| Some((number, (*region)?)))
-            .filter(|(_, region)| region.kind == Kind::Segment)
-            .collect();
-        for (number, region) in &regions {
-            let at = self.number_pair(*number)? + PAIR;
-            let (end, sealed) = self.newest(at).end();
-            let fits = (REGION_HEADER..=region.range.len).contains(&end);
-            if !fits || !end.is_multiple_of(GRAIN) {
-                return Err(self.corrupt(("end of a segment", at), region.range.len, end));
-            }
-            let end = region.range.start + end;
-            let segments = self.state.logs.entry(region.store).or_default();
-            segments.by_number.insert(*number, Segment { end, told: end, sealed, live: 0 });
-            segments.bytes += region.range.len;
-            segments.next = segments.next.max(region.sequence_at(region.range.end()));
+    /// Where the segments end that are known, by number.
+    pub(crate) fn known_ends(&self) -> BTreeMap<u32, Segment> {
+        let numbers = self.state.logs.values().flat_map(|log| &log.numbers);
+        numbers.filter_map(|number| Some((*number, self.state.region(*number)?.segment))).collect()
+    }
+
+    /// What seeds the checksums of the entries of the segment that holds byte `at`.
+    pub(crate) fn seed_at(&mut self, at: u64) -> Option<u32> {
+        let (number, region) = self.state.holding(at)?;
+        if region.incarnation == 0 && region.kind == Kind::Segment {
+            self.read_segment_header(number).ok()?;
         }
-        for (number, region) in &regions {
-            match tail {
-                Tail::None => {}
-                Tail::Kept => self.keep_tail(*number, region),
-                Tail::Undone => {
-                    let known = before.get(&region.store);
-                    let known = known.and_then(|known| known.by_number.get(number));
-                    self.seal_tail((*number, region), known);
-                }
-            }
-        }
-        if tail == Tail::Kept {
-            self.cut_orphans();
-        }
-        for (number, region) in &regions {
-            let newest = regions.iter().filter(|(_, other)| other.store == region.store);
-            let newest = newest.max_by_key(|(_, other)| other.first).map(|(number, _)| *number);
-            if let Some(segments) = self.state.logs.get_mut(&region.store)
-                && newest == Some(*number)
-            {
-                segments.active = newest;
-            }
+        self.state.region(number).map(Region::seed)
+    }
+
+    /// Takes in what the header of a segment says.
+    pub(crate) fn read_segment_header(&mut self, number: u32) -> Result<()> {
+        let Some(region) = self.state.region(number).copied() else { return Ok(()) };
+        let header = read_region_header(self.shared, (number, region.kind, region.range))?;
+        if let Some(region) = self.state.region_mut(number) {
+            region.store = header.store.get();
+            region.first = header.first.get();
+            region.set_incarnation(header.incarnation.get());
         }
         Ok(())
     }
 
-    /// The segment of a number, whichever log it is of.
-    pub(super) fn segment_mut(&mut self, number: u32, store: u32) -> Option<&mut Segment> {
-        self.state.logs.get_mut(&store)?.by_number.get_mut(&number)
+    /// Takes in where the end word of a segment says that it ends.
+    pub(crate) fn read_end_word(&mut self, number: u32) -> Result<()> {
+        let at = self.number_pair(number)? + PAIR;
+        let (end, sealed) = self.newest(at).end();
+        let Some(region) = self.state.region(number).copied() else { return Ok(()) };
+        let fits = (REGION_HEADER..=region.range.len).contains(&end);
+        if !fits || !end.is_multiple_of(crate::class::GRAIN) {
+            return Err(self.corrupt(("end of a segment", at), region.range.len, end));
+        }
+        if let Some(region) = self.state.region_mut(number) {
+            let (end, seed) = (region.range.start + end, region.seed());
+            region.segment = Segment { end, told: end, sealed, seed, live: 0 };
+        }
+        Ok(())
     }
 
-    /// Walks on from the end that is known over what a killed writer appended.
-    fn keep_tail(&mut self, number: u32, region: &Region) {
-        let Some(segment) = self.segment_mut(number, region.store).copied() else { return };
-        let mut at = segment.end;
-        while !segment.sealed
-            && let Some(header) = self.whole_entry(region, at)
-        {
-            at += header.stride();
+    /// Finds out where segments end, after an open or a discard; `before` says what was known
+    /// before it.
+    pub(crate) fn rebuild_segments(
+        &mut self,
+        tail: Tail,
+        before: &BTreeMap<u32, Segment>,
+    ) -> Result<()> {
+        self.state.logs.clear();
+        let numbers = self.segment_numbers();
+        for number in &numbers {
+            self.read_segment_header(*number)?;
+            self.read_end_word(*number)?;
         }
-        if let Some(segment) = self.segment_mut(number, region.store) {
-            segment.end = at;
+        match tail {
+            Tail::None => {}
+            Tail::Kept => self.keep_tails(&numbers),
+            Tail::Undone => {
+                for number in &numbers {
+                    self.seal_tail(*number, before.get(number));
+                }
+            }
+        }
+        self.enter_segments(&numbers);
+        if tail == Tail::Kept {
+            self.cut_orphans();
+        }
+        Ok(())
+    }
+
+    /// The numbers of all segments.
+    pub(crate) fn segment_numbers(&self) -> Vec<u32> {
+        let regions = (0_u32..).zip(&self.state.regions);
+        let is_segment = |region: &Option<Region>| {
+            region.as_ref().is_some_and(|region| region.kind == Kind::Segment)
+        };
+        regions.filter(|(_, region)| is_segment(region)).map(|(number, _)| number).collect()
+    }
+
+    /// Enters segments, whose headers were read, with their logs.
+    pub(crate) fn enter_segments(&mut self, numbers: &[u32]) {
+        let mut regions: Vec<(u32, Region)> = numbers
+            .iter()
+            .filter_map(|number| Some((*number, *self.state.region(*number)?)))
+            .collect();
+        regions.sort_unstable_by_key(|(_, region)| region.first);
+        for (number, region) in regions {
+            let log = self.state.logs.entry(region.store).or_default();
+            log.numbers.push(number);
+            log.active = Some(number);
+            log.bytes += region.range.len;
+            log.next = log.next.max(region.sequence_at(region.range.end()));
         }
     }
 
-    /// The header of the entry at `at`, if all of it lies in the segment and its checksum says so.
-    fn whole_entry(&self, region: &Region, at: u64) -> Option<EntryHeader> {
-        let header = self.entry_header(region, at)?;
-        if header.has_room() {
-            // The payload may be torn by a change in place; its first word was stored last all the
-            // same.
-            return header.is_room_right(region.incarnation).then_some(header);
+    /// Walks on from the ends that are known over what a killed writer appended.
+    fn keep_tails(&mut self, numbers: &[u32]) {
+        let regions: Vec<(u32, Region)> = numbers
+            .iter()
+            .filter_map(|number| Some((*number, *self.state.region(*number)?)))
+            .collect();
+        let (shared, keeper) = (self.shared, Keeper::writer(self.state));
+        // Pages that were never appended to read as zeros at once, so what is behind the ends
+        // says too much; but it says when there is little.
+        let most = regions.iter().map(|(_, region)| region.range.end() - region.segment.end).sum();
+        let ends = super::slots::spread(&regions, MANY <= most, |(_, region)| {
+            tail_end(shared, keeper, region)
+        });
+        for ((number, _), end) in regions.iter().zip(ends) {
+            if let Some(region) = self.state.region_mut(*number) {
+                region.segment.end = end;
+            }
         }
-        let payload = self.shared.payload_of(&header, at)?;
-        header.is_right(region.incarnation, &payload).then_some(header)
     }
 
     /// The header at `at`, if an entry of its length lies in the segment.
     pub(super) fn entry_header(&self, region: &Region, at: u64) -> Option<EntryHeader> {
-        if region.range.end() < at + ENTRY_HEADER {
-            return None;
-        }
-        let header = self.shared.entry_header(at);
-        let fits = header.is_sound() && at + header.stride() <= region.range.end();
-        (header.id.get() != 0 && fits).then_some(header)
+        header_in(self.shared, region, at)
     }
 
     /// Takes back from the end of each log what was appended and not published any more.
@@ -209,75 +220,66 @@ impl Engine<'_> {
         let stores: Vec<Arc<Store>> =
             self.shared.stores().iter().flatten().map(Arc::clone).collect();
         for store in stores.iter().filter(|store| store.is_log()) {
-            let mut tail = Vec::new();
-            for (number, segment) in &self.segments(store).by_number {
-                tail.push((*number, segment.told, segment.end));
-            }
-            let mut entries = Vec::new();
-            for (number, told, end) in tail {
-                let Some(region) = self.state.region(number).copied() else { continue };
-                let mut at = told;
-                while at < end
-                    && let Some(header) = self.entry_header(&region, at)
-                {
-                    // Not its own sequence: a tombstone keeps the one it had elsewhere.
-                    entries.push((region.sequence_at(at), number, at));
-                    at += header.stride();
-                }
-            }
-            entries.sort_unstable();
-            while let Some((_, number, at)) = entries.pop() {
-                if self.is_published(store, at) {
+            let numbers = self.segments(store).numbers.clone();
+            for number in numbers.into_iter().rev() {
+                if !self.cut_orphans_of(store, number) {
                     break;
-                }
-                // Whole as it is, it would be found again where nothing is appended over it.
-                self.shared.raw.store(at, 0, Ordering::Release);
-                if let Some(segment) = self.segments(store).by_number.get_mut(&number) {
-                    segment.end = at;
                 }
             }
         }
     }
 
-    /// Sees to it that nothing is appended over the entry that a slot names: its segment ends
-    /// behind it. Where that was not so, a damaged entry before it hid it, or somebody forged the
-    /// slot. False where the slot names no place in a segment of its log.
-    pub(crate) fn cover_entry(&mut self, store: &Store, word: Word) -> bool {
-        let header = self.shared.header_of(word);
-        let at = word.body() * GRAIN;
-        let holding = self.state.holding(at).filter(|(_, region)| region.base() <= at);
-        let number = holding.map(|(number, _)| number);
-        let Some(segment) = number.and_then(|number| self.segment_mut(number, store.number)) else {
-            return false;
-        };
-        match header.map(|header| at + header.stride()) {
-            Some(end) if segment.end < end => (segment.end, segment.sealed) = (end, true),
-            Some(_) => {}
-            // Damaged: a get says so, and nothing comes to lie in its place.
-            None => segment.sealed = true,
+    /// The same for one segment; false when an entry of its tail is published.
+    fn cut_orphans_of(&mut self, store: &Store, number: u32) -> bool {
+        let Some(region) = self.state.region(number).copied() else { return true };
+        let mut tail = Vec::new();
+        let mut at = region.segment.told;
+        while at < region.segment.end
+            && let Some(header) = self.entry_header(&region, at)
+        {
+            tail.push(at);
+            at += header.stride();
+        }
+        while let Some(at) = tail.pop() {
+            if self.is_published(store, at) {
+                return false;
+            }
+            // Whole as it is, it would be found again where nothing is appended over it.
+            self.shared.raw.store(at, 0, Ordering::Release);
+            if let Some(region) = self.state.region_mut(number) {
+                region.segment.end = at;
+            }
         }
         true
     }
 
     /// Whether the slot of the entry at `at` says what the entry says.
-    pub(super) fn is_published(&self, store: &Store, at: u64) -> bool {
-        let header = self.shared.entry_header(at);
+    fn is_published(&self, store: &Store, at: u64) -> bool {
+        self.slot_of(store, (&self.shared.entry_header(at), at)).is_some()
+    }
+
+    /// The slot of the entry at `at`, if it says what the entry says.
+    #[inline]
+    pub(super) fn slot_of(&self, store: &Store, (header, at): (&EntryHeader, u64)) -> Option<u64> {
         let id = BlockId::from_bits(header.id.get());
-        let Some(slot) = store.parts.pair(id.index()) else { return false };
+        let slot = store.parts.pair(id.index())?;
         let word = self.newest(slot);
-        if header.is_tombstone() {
+        let says = if header.is_tombstone() {
             let next = u64::from(id.generation()) + 1;
-            return word.class() == TOMBSTONE && word.body() == next.min(SPENT);
-        }
-        word.class() == ENTRY && word.body() * GRAIN == at
+            word.class() == TOMBSTONE && word.body() == next.min(SPENT)
+        } else {
+            word.class() == ENTRY && word.body() * crate::class::GRAIN == at
+        };
+        says.then_some(slot)
     }
 
     /// Appends nothing any more to a segment behind whose end something of an undone epoch may
     /// lie; what a discard knows to be clean is left open.
-    fn seal_tail(&mut self, (number, region): (u32, &Region), known: Option<&Segment>) {
-        let Some(segment) = self.segment_mut(number, region.store) else { return };
+    fn seal_tail(&mut self, number: u32, known: Option<&Segment>) {
+        let Some(region) = self.state.region_mut(number) else { return };
+        let (segment, end) = (&mut region.segment, region.range.end());
         let clean = known.is_some_and(|known| known.end == segment.end && !known.sealed);
-        if segment.sealed || segment.end == region.range.end() || clean {
+        if segment.sealed || segment.end == end || clean {
             return;
         }
         segment.sealed = true;
@@ -285,4 +287,42 @@ impl Engine<'_> {
         self.tell_end(number, (end, true));
         self.state.changed = true;
     }
+}
+
+/// Where what was appended to a segment ends: entries go on for as long as their checksums are
+/// right.
+fn tail_end(shared: &Shared, keeper: Keeper<'_>, region: &Region) -> u64 {
+    let mut at = region.segment.end;
+    while !region.segment.sealed
+        && let Some(header) = header_in(shared, region, at)
+        && is_whole((shared, keeper), (region, at), &header)
+    {
+        at += header.stride();
+    }
+    at
+}
+
+/// Whether all of the entry at `at` was stored.
+fn is_whole(
+    (shared, keeper): (&Shared, Keeper<'_>),
+    (region, at): (&Region, u64),
+    header: &EntryHeader,
+) -> bool {
+    if header.has_room() {
+        // The payload may be torn by a change in place; its first word was stored last all the
+        // same.
+        return header.is_room_right(region.seed());
+    }
+    let Ok(len) = usize::try_from(header.payload()) else { return false };
+    header.is_right(region.seed(), appended(&shared.raw, keeper, (at + ENTRY_HEADER, len)))
+}
+
+/// The header at `at`, if an entry of its length lies in the segment.
+fn header_in(shared: &Shared, region: &Region, at: u64) -> Option<EntryHeader> {
+    if region.range.end() < at + ENTRY_HEADER {
+        return None;
+    }
+    let header = shared.entry_header(at);
+    let fits = header.is_sound() && at + header.stride() <= region.range.end();
+    (header.id.get() != 0 && fits).then_some(header)
 }

@@ -65,8 +65,16 @@ impl Engine<'_> {
             return Ok(removed);
         }
         self.load_lists()?;
-        self.count_segments(store)?;
-        Ok(self.segments(store).removed)
+        if let Some(removed) = self.segments(store).removed {
+            return Ok(removed);
+        }
+        let mut removed = 0;
+        self.for_each_slot_of(store, &mut |engine, slot| {
+            let word = engine.newest(slot);
+            removed += u64::from(word.class() == TOMBSTONE && !word.is_empty());
+        });
+        self.segments(store).removed = Some(removed);
+        Ok(removed)
     }
 
     /// Reads all headers for the bytes of payloads, and of what lies behind them.
@@ -104,18 +112,18 @@ impl Engine<'_> {
     ) -> Result<Option<Change>> {
         self.touch()?;
         self.check_entry_len(payload.len() as u64)?;
-        let (found, _) = self.find_entry(store, id)?;
+        let found = self.find_entry(store, id)?;
         let mut header = self.shared.entry_header(found.at);
         if !header.has_room() || u64::from(header.room.get()) < payload.len() as u64 {
             return Ok(None);
         }
-        let incarnation = self.state.holding(found.at).map(|(_, region)| region.incarnation);
-        if !incarnation.is_some_and(|incarnation| header.is_room_right(incarnation)) {
+        let seed = self.seed_at(found.at);
+        if !seed.is_some_and(|seed| header.is_room_right(seed)) {
             let found = (u64::from(header.room_checksum.get()), found.at + DESCRIPTOR + 12);
             return Err(self.corrupt(("checksum of the room of an entry", found.1), 0, found.0));
         }
         header.len.set(u32::try_from(payload.len())?);
-        header.checksum.set(header.sum(incarnation.unwrap_or_default(), payload));
+        header.checksum.set(header.sum(seed.unwrap_or_default(), payload));
         Ok(Some(Change { at: found.at, header }))
     }
 

@@ -11,6 +11,7 @@ use zerocopy::{
     little_endian::{U32, U64},
 };
 
+use super::Entry;
 use crate::{
     class::GRAIN,
     engine::{Engine, Stretch, adopt::region_len},
@@ -55,8 +56,8 @@ pub(crate) struct Drafted {
 struct Named {
     id: BlockId,
     slot: u64,
-    /// Where the entry lies that it replaces.
-    old: Option<u64>,
+    /// The entry that it replaces.
+    old: Option<Entry>,
 }
 
 impl Draft {
@@ -85,8 +86,8 @@ impl Engine<'_> {
     /// What is left of the segment that is appended to.
     fn room_behind(&mut self, store: &Store) -> Option<(u32, Owned)> {
         let number = self.segments(store).active?;
-        let segment = *self.segment_mut(number, store.number)?;
-        let end = self.state.region(number)?.range.end();
+        let Region { range, segment, .. } = *self.segment_of(store.number, number)?;
+        let end = range.end();
         let fits = !segment.sealed && segment.end + ENTRY_HEADER <= end;
         fits.then(|| (number, Owned::taken(segment.end, end - segment.end)))
     }
@@ -188,27 +189,23 @@ impl Engine<'_> {
             return Err(self.corrupt(("segment", 0), 0, u64::from(number)));
         };
         let header = self.write_draft_header((named.id, &region), owned, drafted);
-        let end = region.base().max(self.segment_end(store, number)) + header.stride();
-        if let Some(segment) = self.segment_mut(number, store.number) {
-            segment.end = end;
-        }
+        let end = region.segment.end + header.stride();
         if let Some(region) = self.state.region_mut(number) {
+            (region.segment.end, region.segment.live) =
+                (end, region.segment.live + header.stride());
             let there = end.next_multiple_of(PAGE).min(region.range.end());
             region.prepared = region.prepared.max(there);
         }
-        self.add_live(store, number, &header);
         self.state.written += drafted.len;
         self.publish(named.slot, ENTRY, (end - header.stride()) / GRAIN);
+        let (index, generation) = (named.id.index(), named.id.generation());
+        self.segments(store).known.note(index, generation, header.stride());
         match named.old {
             None => self.count_new(store, named.id),
-            Some(old) => self.drop_live(store, old),
+            Some(old) => self.drop_live(&old),
         }
         store.count_change();
         Ok(named.id)
-    }
-
-    fn segment_end(&mut self, store: &Store, number: u32) -> u64 {
-        self.segment_mut(number, store.number).map_or(0, |segment| segment.end)
     }
 
     /// Makes room for the room, and finds where the draft is named.
@@ -225,8 +222,8 @@ impl Engine<'_> {
             let (id, slot) = self.take_id(store)?;
             return Ok(Named { id, slot, old: None });
         };
-        let (found, slot) = self.find_entry(store, id)?;
-        Ok(Named { id, slot, old: Some(found.at) })
+        let old = self.find_entry(store, id)?;
+        Ok(Named { id, slot: old.slot, old: Some(old) })
     }
 
     /// Makes the region of a draft the newest segment of its log, cut to what a segment for this
@@ -273,9 +270,9 @@ impl Engine<'_> {
         if let Some(room) = drafted.room {
             let room = room.max(drafted.len).next_multiple_of(GRAIN);
             header.room = U32::new(u32::try_from(room).unwrap_or(0));
-            header.room_checksum = U32::new(header.room_sum(region.incarnation));
+            header.room_checksum = U32::new(header.room_sum(region.seed()));
         }
-        header.checksum = U32::new(header.sum_before(region.incarnation, &drafted.sum));
+        header.checksum = U32::new(header.sum_before(region.seed(), &drafted.sum));
         if raw.load(at, Ordering::Relaxed) != 0 {
             raw.store(at, 0, Ordering::Release);
         }
