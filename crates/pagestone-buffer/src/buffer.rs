@@ -140,18 +140,22 @@ impl EntryBuffer {
         }
     }
 
-    /// Adds entries; their ids come in the same order.
+    /// Adds entries, whose ids come in the same order: checked and written together, which takes
+    /// less time than one by one.
     ///
     /// # Errors
     ///
     /// As `add`, at the first that cannot be added; those before it stay, and their ids are in
-    /// `ids`.
+    /// `ids`. Where a write fails, up to 128 KiB of entries before it are not added either.
     pub fn add_many<B: AsRef<[u8]>>(
         &self,
         writer: &mut Writer<'_>,
         entries: impl IntoIterator<Item = B>,
         ids: &mut Vec<EntryId>,
     ) -> Result<()> {
+        if self.extension_factor().is_none() {
+            return self.log.add_many(writer, entries, ids);
+        }
         for entry in entries {
             ids.push(self.add(writer, entry.as_ref())?);
         }

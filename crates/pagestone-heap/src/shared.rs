@@ -324,10 +324,13 @@ impl Shared {
     pub(crate) fn header_of(&self, word: Word) -> Option<EntryHeader> {
         let at = word.body() * GRAIN;
         let end = self.units.get(at)?.of_heap();
-        if word.class() != ENTRY || word.is_empty() || end < at + ENTRY_HEADER {
+        if word.class() != ENTRY || word.is_empty() {
             return None;
         }
-        let header = self.entry_header(at);
+        // Two checks of bounds, where four words would make four.
+        let [id, sequence] = self.raw.load_pair(at, Ordering::Relaxed)?;
+        let [descriptor, room] = self.raw.load_pair(at + 16, Ordering::Relaxed)?;
+        let header = EntryHeader::from_words([id, sequence, descriptor, room]);
         let fits = !header.is_tombstone() && header.is_sound() && at + header.stride() <= end;
         fits.then_some(header)
     }

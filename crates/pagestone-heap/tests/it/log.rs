@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use pagestone_heap::{Backup, BlockId, ErrorKind, Log, RegionFile, Shrink, Verify, Writer};
+use pagestone_heap::{
+    Backup, BlockId, ErrorKind, Log, RegionFile, SegmentFacts, Shrink, Verify, Writer,
+};
 use rstest::rstest;
 
 use crate::support::{Dice, Scene, check_clean, marked, options};
@@ -54,7 +56,15 @@ impl Model {
         };
         let bytes = marked(dice.word(), len);
         match (dice.below(10), self.pick(dice)) {
-            (0..4, _) | (_, None) => {
+            (0, _) => {
+                let several: Vec<Vec<u8>> =
+                    (0..dice.below(9)).map(|nth| marked(nth, len / 2)).collect();
+                let mut ids = Vec::new();
+                log.add_many(writer, &several, &mut ids).unwrap();
+                assert_eq!(ids.len(), several.len());
+                self.now.extend(ids.into_iter().zip(several));
+            }
+            (1..4, _) | (_, None) => {
                 let id = log.add(writer, &bytes).unwrap();
                 assert!(!self.removed.contains(&id));
                 self.now.insert(id, bytes);
@@ -388,5 +398,140 @@ fn a_segment_is_given_back_only_when_it_is_empty() {
     }
     drop(writer);
     check_others(&log, &ids, 60);
+    check_clean(&file);
+}
+
+/// What a log says of its segments.
+fn facts(file: &RegionFile, log: &Log) -> Vec<SegmentFacts> {
+    log.segments(&mut file.writer()).unwrap()
+}
+
+/// A closed log of some segments, the ids of its entries `nth` with content `marked(nth, 500)`.
+fn closed(scene: &Scene) -> (Vec<(u64, BlockId)>, Vec<SegmentFacts>) {
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let mut ids = Vec::new();
+    let mut writer = file.writer();
+    for nth in 0..6000 {
+        ids.push((nth, log.add(&mut writer, &marked(nth, 500)).unwrap()));
+    }
+    for (nth, id) in ids.iter().step_by(5) {
+        log.update(&mut writer, *id, &marked(*nth, 500)).unwrap();
+    }
+    for (_, id) in ids.iter().skip(1).step_by(3) {
+        log.remove(&mut writer, *id).unwrap();
+    }
+    drop(writer);
+    let kept = (0..).zip(&ids).filter(|(at, _)| at % 3 != 1).map(|(_, id)| *id).collect();
+    let known = facts(&file, &log);
+    drop(log);
+    file.close().unwrap();
+    (kept, known)
+}
+
+#[track_caller]
+fn check_kept(file: &RegionFile, log: &Log, kept: &[(u64, BlockId)]) {
+    let pin = file.pin();
+    for (nth, id) in kept {
+        assert_eq!(log.get(&pin, *id).unwrap(), marked(*nth, 500), "{nth}");
+    }
+}
+
+#[test]
+fn a_close_keeps_what_is_known_of_segments() {
+    let scene = Scene::new();
+    let (kept, known) = closed(&scene);
+    assert!(3 < known.len() && known.iter().any(|segment| segment.live < segment.used));
+    for untrusted in [false, true] {
+        let file = options().untrusted(untrusted).open(scene.at("file.pgs")).unwrap();
+        let log = file.log("log").unwrap();
+        assert_eq!(facts(&file, &log), known, "untrusted {untrusted}");
+        check_kept(&file, &log, &kept);
+        check_clean(&file);
+    }
+    // What is changed first after an open counts too, though nobody looked at the segments.
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    let (nth, id) = kept[1];
+    log.update(&mut file.writer(), id, &marked(nth, 500)).unwrap();
+    let now = facts(&file, &log);
+    let live = |facts: &[SegmentFacts]| facts.iter().map(|segment| segment.live).sum::<u64>();
+    assert_eq!(live(&now), live(&known));
+    assert_eq!(now[0].live + 544, known[0].live);
+}
+
+#[test]
+fn an_end_that_is_wrong_lets_nothing_be_overwritten() {
+    let scene = Scene::new();
+    let (kept, known) = closed(&scene);
+    let last = known.last().unwrap();
+    // The end word of the newest segment says less than it did.
+    let mut bytes = std::fs::read(scene.path("file.pgs")).unwrap();
+    let pair = (64 << 10) + (2 * usize::try_from(last.number).unwrap() + 1) * 16;
+    for word in [pair, pair + 8] {
+        let end = u64::from_le_bytes(bytes[word..word + 8].try_into().unwrap());
+        if end & ((1 << 47) - 1) == last.used + 64 {
+            let less = end - last.used + 544;
+            bytes[word..word + 8].copy_from_slice(&less.to_le_bytes());
+        }
+    }
+    let damaged = std::fs::OpenOptions::new().write(true).open(scene.path("file.pgs")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&damaged, &bytes, 0).unwrap();
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    for nth in 0..3000 {
+        log.add(&mut file.writer(), &marked(nth, 500)).unwrap();
+    }
+    check_kept(&file, &log, &kept);
+    check_clean(&file);
+}
+
+#[test]
+fn a_record_of_other_segments_is_refused() {
+    let scene = Scene::new();
+    let (kept, known) = closed(&scene);
+    // Any byte of the record, which begins with its magic: its checksum is wrong then.
+    let bytes = std::fs::read(scene.path("file.pgs")).unwrap();
+    let record = bytes.windows(8).rposition(|window| window == b"PGSFREE1").unwrap();
+    let start = known[0].offset.to_le_bytes();
+    let of_segment = bytes[record..].windows(8).position(|window| window == start).unwrap();
+    for (offset, nth) in [8, 16, 24, 32].into_iter().zip(0..) {
+        let mut bytes = bytes.clone();
+        bytes[record + of_segment + offset] ^= 1 << nth;
+        std::fs::write(scene.path("other.pgs"), &bytes).unwrap();
+        std::fs::rename(scene.path("other.pgs"), scene.path("file.pgs")).unwrap();
+        let file = scene.open();
+        let log = file.log("log").unwrap();
+        assert_eq!(facts(&file, &log), known, "offset {offset}");
+        check_kept(&file, &log, &kept);
+        check_clean(&file);
+    }
+}
+
+#[test]
+fn several_entries_are_added_or_refused() {
+    let scene = Scene::new();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let mut ids = Vec::new();
+    let content = |nth: u64| {
+        let len = usize::try_from(nth * 37 % 900).unwrap();
+        marked(nth, if nth % 400 == 7 { 200_000 } else { len })
+    };
+    log.add_many(&mut file.writer(), (0..5000).map(content), &mut ids).unwrap();
+    assert_eq!(log.len(&mut file.writer()), 5000);
+    // A kill: all were published.
+    drop((log, file));
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    let pin = file.pin();
+    let mut next = 0;
+    for (nth, id) in (0..).zip(&ids) {
+        assert_eq!(log.get(&pin, *id).unwrap(), content(nth), "{nth}");
+        let sequence = log.facts(&pin, *id).unwrap().sequence;
+        assert!(next <= sequence, "{nth}");
+        next = sequence + 1;
+    }
+    drop(pin);
     check_clean(&file);
 }

@@ -22,6 +22,8 @@ use crate::{
 const BATCH: usize = 64;
 /// Bytes of a segment that are looked at together; a longer payload is moved alone.
 const SPAN: u64 = 64 << 10;
+/// Bytes behind a header that are fetched from memory with it.
+const AHEAD: u64 = 2 << 10;
 /// Bytes of one write of a long payload.
 const PIECE: usize = 1 << 20;
 
@@ -100,8 +102,13 @@ impl Engine<'_> {
         mut at: u64,
         batch: &mut Vec<Old>,
     ) -> Result<()> {
-        let start = at;
+        let (start, mut fetched) = (at, at);
         while at < region.segment.end && batch.len() < BATCH && at - start < SPAN {
+            // Where the next headers lie is known too late, and most lines between them are needed.
+            while fetched < at + AHEAD {
+                self.shared.raw.prefetch(fetched);
+                fetched += 64;
+            }
             let Some(header) = self.entry_header(region, at) else {
                 let found = self.shared.raw.load(at, std::sync::atomic::Ordering::Relaxed);
                 return Err(self.corrupt(("entry", at), region.range.end() - at, found));

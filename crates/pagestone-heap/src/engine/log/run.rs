@@ -2,6 +2,7 @@
 
 use zerocopy::{IntoBytes, little_endian::U64};
 
+use super::Given;
 use crate::{
     class::GRAIN,
     engine::Engine,
@@ -84,6 +85,72 @@ impl Run {
 }
 
 impl Engine<'_> {
+    /// Adds entries, which are checked and written together; their ids are noted in `ids` as they
+    /// are published.
+    pub(crate) fn log_add_many<B: AsRef<[u8]>>(
+        &mut self,
+        store: &Store,
+        entries: impl Iterator<Item = B>,
+        ids: &mut Vec<BlockId>,
+    ) -> Result<()> {
+        self.touch()?;
+        let mut run = Run::default();
+        for payload in entries {
+            let added = self.gather(store, payload.as_ref(), (&mut run, ids));
+            if let Err(error) = added {
+                // Those before it stay.
+                self.append_new(store, &mut run, ids)?;
+                return Err(error);
+            }
+        }
+        self.append_new(store, &mut run, ids)
+    }
+
+    /// Takes a new entry into a run, which is appended first where it has no room.
+    fn gather(
+        &mut self,
+        store: &Store,
+        payload: &[u8],
+        (run, ids): (&mut Run, &mut Vec<BlockId>),
+    ) -> Result<()> {
+        let given = Given { payload, room: None };
+        self.check_entry(given)?;
+        if LONG < payload.len() {
+            self.append_new(store, run, ids)?;
+            ids.push(self.log_add(store, given)?);
+            return Ok(());
+        }
+        let header = super::entry_header(BlockId::from_bits(0), given)?;
+        let stride = header.stride();
+        if run.is_long() || !run.has_room(stride) {
+            self.append_new(store, run, ids)?;
+            self.begin_run(store, run, stride)?;
+        }
+        let (id, slot) = self.take_id(store)?;
+        run.push((slot, 0), EntryHeader { id: U64::new(id.to_bits()), ..header }, payload);
+        self.state.written += payload.len() as u64;
+        Ok(())
+    }
+
+    /// Appends the entries of a run, which are new; gives their ids back where that fails.
+    fn append_new(&mut self, store: &Store, run: &mut Run, ids: &mut Vec<BlockId>) -> Result<()> {
+        let new: Vec<BlockId> = run.entries.iter().map(|entry| entry.id).collect();
+        match self.append_run(store, run) {
+            Ok(()) => {
+                for id in new {
+                    self.count_new(store, id);
+                    store.count_change();
+                    ids.push(id);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                new.into_iter().rev().for_each(|id| self.untake_id(store, id));
+                Err(error)
+            }
+        }
+    }
+
     /// Begins a run, which is empty, in a segment with room for `stride` bytes.
     pub(super) fn begin_run(&mut self, store: &Store, run: &mut Run, stride: u64) -> Result<()> {
         let number = self.make_room(store, stride)?;
