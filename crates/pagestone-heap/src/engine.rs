@@ -57,7 +57,7 @@ impl Engine<'_> {
             raw.store(owner::CLEAN, 0, Ordering::Relaxed);
             self.sync("sync of the clean mark")?;
             self.state.touched = true;
-            self.load_lists()?;
+            self.prove_lists()?;
         }
         self.state.changed = true;
         self.state.last_commit.get_or_insert_with(Instant::now);

@@ -44,6 +44,8 @@ pub(crate) struct Lazy {
     generation: u64,
     /// Whether the lists were read.
     listed: bool,
+    /// Whether what they say of segments was not compared with slots.
+    unproven: bool,
     /// Heap regions by number whose bitmap was not asked for.
     regions: BTreeMap<u32, SnapshotRegion>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Lazy {
 impl Lazy {
     /// A close left its record in this range.
     pub(crate) fn expect(&mut self, range: Range, generation: u64) {
-        *self = Self { range, generation, listed: false, regions: BTreeMap::new() };
+        *self = Self { range, generation, ..Self::default() };
     }
 
     pub(crate) fn range(&self) -> Range {
@@ -105,16 +107,34 @@ impl Engine<'_> {
             return Ok(());
         }
         if self.state.lazy.is_expected() && self.read_lists().is_some() {
-            self.state.lazy.listed = true;
+            (self.state.lazy.listed, self.state.lazy.unproven) = (true, true);
             return Ok(());
         }
         if self.state.lazy.is_expected() {
             tracing::warn!(path = %self.shared.path().display(), "free space record is damaged");
         }
+        self.rebuild_lists()
+    }
+
+    /// Finds out from the slots what the record does not say, or not rightly.
+    fn rebuild_lists(&mut self) -> Result<()> {
         if let Err(error) = self.rebuild(crate::engine::Found::Unclean(crate::engine::Tail::None)) {
             return Err(self.poison("search for free space", error));
         }
-        self.state.lazy.listed = true;
+        self.state.lazy.regions.clear();
+        (self.state.lazy.listed, self.state.lazy.unproven) = (true, false);
+        Ok(())
+    }
+
+    /// Sees to it that slots name nothing in the segments of logs but what lies before their ends,
+    /// so that nothing is appended over what somebody looks at: before the first change.
+    pub(crate) fn prove_lists(&mut self) -> Result<()> {
+        self.load_lists()?;
+        if std::mem::take(&mut self.state.lazy.unproven) && !self.are_slots_sound() {
+            let path = self.shared.path();
+            tracing::warn!(path = %path.display(), "slots and ends of segments contradict");
+            return self.rebuild_lists();
+        }
         Ok(())
     }
 

@@ -5,11 +5,14 @@ use std::{
     collections::BTreeMap,
     num::NonZero,
     ops::Range,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::{
-    class::GRAIN,
+    class::{CLASS_MAX, GRAIN},
     engine::{Engine, index::next_generation},
     error::Result,
     layout::UNIT,
@@ -18,7 +21,7 @@ use crate::{
     shared::Shared,
     store::{Indices, Store},
     units::Kind,
-    word::{ENTRY, TOMBSTONE, View},
+    word::{ENTRY, TOMBSTONE, View, Word},
 };
 
 /// Slots that one task reads.
@@ -151,7 +154,7 @@ impl Map<'_> {
         said
     }
 
-    fn newest(&self, index: u64) -> crate::word::Word {
+    fn newest(&self, index: u64) -> Word {
         let pair = self.shared.pair(self.store.parts.quick(index));
         pair.word(self.shared.tag(), View::Newest)
     }
@@ -166,29 +169,98 @@ impl Said {
     }
 }
 
+impl Map<'_> {
+    /// Whether no slot names a place in a segment where nothing can lie, or where something is
+    /// appended later.
+    fn is_sound(&self, indices: &Range<u64>, active: Option<u32>) -> bool {
+        indices.clone().filter(|index| exists(*index)).all(|index| {
+            let pair = self.shared.pair(self.store.parts.quick(index));
+            let tag = self.shared.tag();
+            let newest = pair.word(tag, View::Newest);
+            let committed =
+                if newest.tag() == tag { pair.word(tag, View::Committed) } else { newest };
+            [newest, committed].iter().all(|word| self.is_sound_word(*word, active))
+        })
+    }
+
+    #[inline]
+    fn is_sound_word(&self, word: Word, active: Option<u32>) -> bool {
+        let place = word.body() * GRAIN;
+        if !self.store.is_log() {
+            return CLASS_MAX < word.class() || word.is_empty() || !self.is_in_segment(place);
+        }
+        if word.class() == TOMBSTONE || word.is_empty() {
+            return true;
+        }
+        let Some(number) = self.segment_at(place) else { return false };
+        let Some(end) = self.end_of(number).filter(|_| word.class() == ENTRY) else { return false };
+        // What is not appended to any more stays as it is, whatever its entries say.
+        let fits =
+            || self.shared.header_of(word).is_some_and(|header| place + header.stride() <= end);
+        place < end && (active != Some(number) || fits())
+    }
+
+    fn end_of(&self, number: u32) -> Option<u64> {
+        let region = self.regions.get(usize::try_from(number).ok()?)?.as_ref()?;
+        Some(region.segment.end)
+    }
+
+    fn is_in_segment(&self, at: u64) -> bool {
+        let number = usize::try_from(at / UNIT).ok().and_then(|unit| self.owners.get(unit));
+        let region = number.and_then(|number| self.regions.get(usize::try_from(*number).ok()?));
+        region.is_some_and(|region| {
+            let holds = |region: &Region| region.range.start <= at && at < region.range.end();
+            region.as_ref().is_some_and(|region| region.kind == Kind::Segment && holds(region))
+        })
+    }
+}
+
+/// The slots of a store in pieces.
+fn tasks_of(store: &Store) -> Vec<Range<u64>> {
+    let mut tasks = Vec::new();
+    for part in (0..PARTS).filter(|part| store.parts.has(*part)) {
+        let end = first_of(part) + part_len(part) / PAIR;
+        let mut from = first_of(part) + HIDDEN;
+        while from < end {
+            let to = (from + TASK).min(end);
+            tasks.push(from..to);
+            from = to;
+        }
+    }
+    tasks
+}
+
 impl Engine<'_> {
+    /// Whether nothing that a slot names lies where a segment has nothing, or where something is
+    /// appended later. Cost: 16 bytes per slot are read, and the headers of entries in the newest
+    /// segment of each log.
+    pub(crate) fn are_slots_sound(&self) -> bool {
+        if self.state.logs.is_empty() {
+            return true;
+        }
+        let stores: Vec<Arc<Store>> =
+            self.shared.stores().iter().flatten().map(Arc::clone).collect();
+        stores.iter().filter(|store| !store.has_counts()).all(|store| {
+            let map = self.map(store);
+            let active = self.state.logs.get(&store.number).and_then(|log| log.active);
+            let tasks = tasks_of(store);
+            let sound = spread(&tasks, 2 < tasks.len(), |task| map.is_sound(task, active));
+            sound.into_iter().all(|sound| sound)
+        })
+    }
+
+    fn map<'m>(&'m self, store: &'m Store) -> Map<'m> {
+        let (owners, regions) = (&self.state.owners, &self.state.regions);
+        Map { shared: self.shared, store, owners, regions }
+    }
+
     /// Finds the vacant indices of a log, and counts what of each segment slots name.
     ///
     /// Sees to it that nothing is appended over an entry that a slot names: its segment ends
     /// behind it, and is sealed. Where that was not so, a damaged entry before it hid it, or
     /// somebody forged the slot.
     pub(crate) fn scan_entries(&mut self, store: &Store) -> Result<()> {
-        let mut tasks = Vec::new();
-        for part in (0..PARTS).filter(|part| store.parts.has(*part)) {
-            let end = first_of(part) + part_len(part) / PAIR;
-            let mut from = first_of(part) + HIDDEN;
-            while from < end {
-                let to = (from + TASK).min(end);
-                tasks.push(from..to);
-                from = to;
-            }
-        }
-        let map = Map {
-            shared: self.shared,
-            store,
-            owners: &self.state.owners,
-            regions: &self.state.regions,
-        };
+        let (tasks, map) = (tasks_of(store), self.map(store));
         let all = spread(&tasks, 2 < tasks.len(), |task| map.read(task));
         let mut indices = Indices { next: HIDDEN, ..Indices::default() };
         for (task, said) in tasks.iter().zip(all) {
