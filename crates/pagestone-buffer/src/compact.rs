@@ -16,7 +16,7 @@ use pagestone_heap::{
 };
 use pagestone_storage::Location;
 
-use crate::EntryBuffer;
+use crate::{EntryBuffer, Policy};
 
 /// A segment under compaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,7 @@ impl Progress {
 pub struct Compact<'h> {
     budget: Budget,
     least: f64,
+    until: Option<&'h Policy>,
     progress: Option<&'h mut dyn FnMut(Progress) -> ControlFlow<()>>,
 }
 
@@ -120,7 +121,7 @@ pub(crate) const LEAST: f64 = 0.05;
 
 impl Default for Compact<'_> {
     fn default() -> Self {
-        Self { budget: Budget::default(), least: LEAST, progress: None }
+        Self { budget: Budget::default(), least: LEAST, until: None, progress: None }
     }
 }
 
@@ -139,6 +140,15 @@ impl<'h> Compact<'h> {
     /// Leaves segments alone whose share of garbage is smaller; 0.05 unless said otherwise.
     pub fn least_garbage(mut self, share: f64) -> Self {
         self.least = share;
+        self
+    }
+
+    /// Ends once nothing is due by `policy` any more, by a tenth of what it allows.
+    ///
+    /// To the end all that lives would be moved for a little garbage; the segments that are worth
+    /// it most come first.
+    pub fn until(mut self, policy: &'h Policy) -> Self {
+        self.until = Some(policy);
         self
     }
 
@@ -256,8 +266,15 @@ impl EntryBuffer {
             total.state = step.state;
             let hook = options.progress.as_mut();
             let go_on = hook.is_none_or(|hook| hook(total).is_continue());
-            let over = step.state == State::Done || !go_on;
-            if over || step.state == State::Emptied && !self.has_room(options.least, newest + 1)? {
+            let emptied = step.state == State::Emptied;
+            let reached = match options.until {
+                Some(policy) if emptied => {
+                    policy.is_reached(&self.counters(&mut self.file().writer())?)
+                }
+                _ => false,
+            };
+            let over = step.state == State::Done || !go_on || reached;
+            if over || emptied && !self.has_room(options.least, newest + 1)? {
                 self.file().commit()?;
             }
             if over {

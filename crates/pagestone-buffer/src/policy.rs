@@ -42,7 +42,22 @@ impl Policy {
             Self::Any(policies) => policies.iter().any(|policy| policy.is_due(counters, since)),
         }
     }
+
+    /// Whether there is so little garbage that a compaction by this policy may end.
+    pub(crate) fn is_reached(&self, counters: &Counters) -> bool {
+        let garbage = counters.capacity.saturating_sub(counters.live);
+        match self {
+            Self::Manual => true,
+            Self::Every(_) => false,
+            Self::GarbageShare(share) => counters.garbage_share() < share * ENOUGH,
+            Self::Garbage(bytes) => garbage < bytes - bytes / 10,
+            Self::Any(policies) => policies.iter().all(|policy| policy.is_reached(counters)),
+        }
+    }
 }
+
+/// The part of what a policy allows that a compaction leaves.
+const ENOUGH: f64 = 0.9;
 
 /// A thread that compacts a buffer when its policy says so; it ends when this is dropped, within a
 /// step and a commit.
@@ -65,7 +80,7 @@ impl Drop for Compactor {
 
 impl EntryBuffer {
     /// Compacts in the caller's thread if `policy` says so of a buffer whose last compaction was
-    /// `since` ago; `None` when nothing was due.
+    /// `since` ago, [until](Compact::until) it says so no more; `None` when nothing was due.
     ///
     /// # Errors
     ///
@@ -73,7 +88,7 @@ impl EntryBuffer {
     pub fn compact_if_due(&self, policy: &Policy, since: Duration) -> Result<Option<Progress>> {
         let counters = self.counters(&mut self.file().writer())?;
         if policy.is_due(&counters, since) {
-            return self.compact(Compact::new()).map(Some);
+            return self.compact(Compact::new().until(policy)).map(Some);
         }
         Ok(None)
     }
@@ -102,7 +117,9 @@ impl EntryBuffer {
                 let counters = buffer.counters(&mut buffer.file().writer());
                 let due = counters.map(|counters| policy.is_due(&counters, last.elapsed()));
                 let done = match due {
-                    Ok(true) => buffer.compact(Compact::new().progress(&mut hook)).map(Some),
+                    Ok(true) => {
+                        buffer.compact(Compact::new().until(&policy).progress(&mut hook)).map(Some)
+                    }
                     Ok(false) => Ok(None),
                     Err(error) => Err(error),
                 };

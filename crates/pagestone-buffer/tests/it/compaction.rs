@@ -195,13 +195,29 @@ fn a_policy_says_when() {
 }
 
 #[test]
+fn a_compaction_ends_where_its_policy_is_content() {
+    let moved = |options: Compact<'_>| {
+        let file = crate::support::options().in_memory().unwrap();
+        let (buffer, entries) = used(&file, 40_000);
+        let done = buffer.compact(options).unwrap();
+        check(&buffer, &entries);
+        (done.moved, buffer.counters(&mut file.writer()).unwrap().garbage_share())
+    };
+    let policy = Policy::GarbageShare(0.3);
+    let (all, none) = moved(Compact::new());
+    let (some, left) = moved(Compact::new().until(&policy));
+    assert!(some < all && none < left, "{some} of {all} bytes moved, {left} and {none} left");
+    assert!(left < 0.3, "{left} left");
+}
+
+#[test]
 fn a_thread_compacts_until_it_is_dropped() {
     let scene = Scene::new();
     let file = scene.create();
     let (buffer, entries) = used(&file, 40_000);
     let before = taken(&file);
     let every = Duration::from_millis(1);
-    let compactor = buffer.compact_in_background(Policy::GarbageShare(0.3), every).unwrap();
+    let compactor = buffer.compact_in_background(Policy::GarbageShare(0.1), every).unwrap();
     while before / 2 < taken(&file) {
         thread::yield_now();
     }
