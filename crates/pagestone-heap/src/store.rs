@@ -94,6 +94,14 @@ impl Store {
 }
 
 impl Indices {
+    /// Says that an index can be used again. One that was not looked at yet is found when its turn
+    /// comes: twice in the list, it would be given out twice to who takes several.
+    pub(crate) fn give(&mut self, index: u64) {
+        if index < self.unseen {
+            self.vacant.push(index);
+        }
+    }
+
     /// No index before this one can be used again.
     pub(crate) fn first_vacant(&self) -> u64 {
         let known = self.vacant.iter().copied().min().unwrap_or(self.next);

@@ -171,7 +171,7 @@ impl Engine<'_> {
         // A record of a close that lies may have said less.
         indices.live = indices.live.saturating_sub(1);
         if !spent {
-            indices.vacant.push(id.index());
+            indices.give(id.index());
         }
         self.retire_word(before)
     }

@@ -72,7 +72,7 @@ impl Engine<'_> {
 
     /// Gives an id back that was taken and not published.
     pub(crate) fn untake_id(&mut self, store: &Store, id: BlockId) {
-        self.state.indices(store.number).vacant.push(id.index());
+        self.state.indices(store.number).give(id.index());
     }
 
     fn look_for_vacant(&mut self, store: &Store) {

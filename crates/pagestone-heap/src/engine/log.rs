@@ -155,7 +155,7 @@ impl Engine<'_> {
         let indices = self.state.indices(store.number);
         indices.live = indices.live.saturating_sub(1);
         if !spent {
-            indices.vacant.push(id.index());
+            indices.give(id.index());
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ impl Engine<'_> {
         let indices = self.state.indices(store.number);
         indices.live = indices.live.saturating_sub(1);
         if !spent {
-            indices.vacant.push(known.id.index());
+            indices.give(known.id.index());
         }
         self.retire_word(before)
     }

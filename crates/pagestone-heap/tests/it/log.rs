@@ -535,3 +535,27 @@ fn several_entries_are_added_or_refused() {
     drop(pin);
     check_clean(&file);
 }
+
+/// An index that is given up before it was looked at after an open is found once, not twice.
+#[test]
+fn adds_of_several_after_an_open_have_ids_of_their_own() {
+    let scene = Scene::fast();
+    let file = scene.create();
+    let log = file.log("log").unwrap();
+    let mut ids = Vec::new();
+    log.add_many(&mut file.writer(), &vec![b"old"; 20], &mut ids).unwrap();
+    log.remove(&mut file.writer(), ids[15]).unwrap();
+    drop(log);
+    file.close().unwrap();
+    let file = scene.open();
+    let log = file.log("log").unwrap();
+    for id in &ids[3..9] {
+        log.remove(&mut file.writer(), *id).unwrap();
+    }
+    let mut others = Vec::new();
+    log.add_many(&mut file.writer(), &vec![b"new"; 30], &mut others).unwrap();
+    others.sort_unstable();
+    others.dedup();
+    assert_eq!((others.len(), log.len(&mut file.writer())), (30, 43));
+    check_clean(&file);
+}
