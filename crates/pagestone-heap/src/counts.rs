@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     error::{Error, ErrorKind, Result},
     file::RegionFile,
-    parts::nth,
+    parts::{HIDDEN, PAIR, PARTS, first_of, nth, part_len},
     pin::Pin,
     shared::Shared,
     store::Store,
@@ -81,6 +81,17 @@ impl Counts {
             COUNT => Ok(word.body()),
             _ => Err(Error::corrupt(self.shared().path(), ("number", at), 0, word.0)),
         }
+    }
+
+    /// The indices whose number is not 0, lowest first; those whose slot has something else, too.
+    pub fn indices<'p>(&'p self, pin: &'p Pin<'_>) -> impl Iterator<Item = u32> + 'p {
+        let parts = (0..PARTS).filter(|part| self.store.parts.has(*part));
+        let indices = parts.flat_map(|part| {
+            let first = first_of(part) - HIDDEN * part as u64;
+            first..first + part_len(part) / PAIR - HIDDEN
+        });
+        let indices = indices.filter_map(|index| u32::try_from(index).ok());
+        indices.filter(|index| self.get(pin, *index).map_or(true, |number| number != 0))
     }
 
     /// Sets the number of an index.

@@ -6,11 +6,11 @@ use std::{
     thread,
 };
 
-use pagestone_heap::{BlockId, Counts, Pin, RegionFile, SlotId, Writer};
+use pagestone_heap::{BlockId, Counts, Pin, RegionFile, SlabFacts, SlotId, Writer};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
-    store::FileStore,
+    store::{FileStats, FileStore},
     table::{Image, Table, cell_of},
 };
 use crate::{
@@ -139,6 +139,12 @@ impl FileInterner {
         self.strings.file()
     }
 
+    /// Returns whether it counts how often each string is held.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.uses.is_some()
+    }
+
     fn now(&self) -> Seen {
         let file = self.file();
         let commits = if file.is_writable() { 0 } else { file.sequence() };
@@ -180,12 +186,14 @@ impl FileInterner {
     }
 
     fn read_spans(&self, pin: &Pin<'_>) -> Result<Arc<[Span]>> {
-        let mut spans = Vec::new();
-        for (facts, class, first) in self.strings.marked(pin)? {
-            spans.push(Span { first, slots: facts.shape.slots, slab: facts.slab, class });
-        }
-        spans.sort_unstable_by_key(|span| span.first);
-        Ok(spans.into())
+        let marked = self.strings.marked(pin)?.into_iter();
+        let span = |(facts, class, first): (SlabFacts, Class, u32)| Span {
+            first,
+            slots: facts.shape.slots,
+            slab: facts.slab,
+            class,
+        };
+        Ok(marked.map(span).collect())
     }
 
     /// Makes spans and table those of now, where they are not.
@@ -522,6 +530,25 @@ impl FileInterner {
         })
     }
 
+    /// Counts what there is. Strings above 256 bytes are looked at one by one.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `File`.
+    pub fn stats(&self, writer: &mut Writer<'_>) -> Result<FileStats> {
+        self.strings.stats(writer)
+    }
+
+    /// The blocks of the heap `NAME.spilled` that strings above 64 KiB are in: they belong to this
+    /// interner, and go with their strings.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `File`.
+    pub fn spilled<'p>(&'p self, pin: &'p Pin<'_>) -> Result<impl Iterator<Item = BlockId> + 'p> {
+        self.strings.spilled(pin)
+    }
+
     /// Returns whether there is no string.
     ///
     /// # Errors
@@ -531,22 +558,40 @@ impl FileInterner {
         Ok(self.len(pin)? == 0)
     }
 
-    /// All strings with their symbols, in the order of symbols.
+    /// All strings with their symbols, in the order of symbols; those that are damaged are left
+    /// out.
     ///
     /// # Errors
     ///
-    /// `File`.
+    /// `Corrupt`; `File`.
     pub fn strings<'p>(
         &'p self,
         pin: &'p Pin<'_>,
     ) -> Result<impl Iterator<Item = (Symbol, &'p [u8])> + 'p> {
+        let places = self.places(pin)?;
+        Ok(places.filter_map(|(symbol, found)| Some((symbol, self.string(pin, found).ok()?))))
+    }
+
+    /// All symbols, in order, of damaged strings too.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `File`.
+    pub fn symbols<'p>(&'p self, pin: &'p Pin<'_>) -> Result<impl Iterator<Item = Symbol> + 'p> {
+        Ok(self.places(pin)?.map(|(symbol, _)| symbol))
+    }
+
+    fn places<'p>(
+        &'p self,
+        pin: &'p Pin<'_>,
+    ) -> Result<impl Iterator<Item = (Symbol, (Span, SlotId))> + 'p> {
         let spans = Arc::clone(&self.spans(pin)?.spans);
         let places = 0..spans.len();
         let spans = places.filter_map(move |place| spans.get(place).copied());
         Ok(spans.flat_map(move |span| {
             self.strings.ids_in(pin, span.slab).filter_map(move |id| {
-                let string = self.string(pin, (span, id)).ok()?;
-                Some((Symbol::from_bits(span.first + id.slot() + 1)?, string))
+                let symbol = span.first.checked_add(id.slot())?.checked_add(1)?;
+                Some((Symbol::from_bits(symbol)?, (span, id)))
             })
         }))
     }

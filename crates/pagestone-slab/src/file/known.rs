@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pagestone_heap::{SlabShape, Slabs, SlotId, Writer};
+use pagestone_heap::{SlabFacts, SlabShape, Slabs, SlotId, Writer};
 
+use super::store::slot_len;
 use crate::{
     class::Class,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     growth::Growth,
 };
 
@@ -61,6 +62,27 @@ pub(super) fn read_mark(mark: u64) -> Option<(Class, u32)> {
     (index <= Class::SPILLED.index()).then(|| (Class::at(index), first_index))
 }
 
+/// The class of a slab and the index of its first slot, where all that it is made as goes together.
+pub(super) fn read_shape(slabs: &Slabs, facts: &SlabFacts, indexed: bool) -> Result<(Class, u32)> {
+    let SlabShape { object_len, slots, generations, mark } = facts.shape;
+    let read = read_mark(mark).filter(|(class, first)| {
+        object_len as usize == slot_len(*class)
+            && generations != indexed
+            // The largest index is no symbol.
+            && if indexed { first.checked_add(slots) < Some(u32::MAX) } else { *first == 0 }
+    });
+    read.ok_or_else(|| {
+        let what = format!("a slab of {slots} objects of {object_len} bytes marked {mark:#x}");
+        corrupt(slabs, facts, &what)
+    })
+}
+
+#[cold]
+pub(super) fn corrupt(slabs: &Slabs, facts: &SlabFacts, what: &str) -> Error {
+    let what = format!("{}: offset {}: {what}", slabs.file().path().display(), facts.offset);
+    Error::refused(ErrorKind::Corrupt, what)
+}
+
 impl Pools {
     /// Of objects by id.
     pub(super) fn of_objects(growth: Growth) -> Self {
@@ -71,6 +93,11 @@ impl Pools {
     /// Of strings by index.
     pub(super) fn of_strings(growth: Growth) -> Self {
         Self { indexed: true, ..Self::of_objects(growth) }
+    }
+
+    /// Whether slots have indexes.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.indexed
     }
 
     /// Slabs there are.
@@ -110,13 +137,12 @@ impl Pools {
     fn reload(&mut self, writer: &mut Writer<'_>, slabs: &Slabs) -> Result<()> {
         self.classes.clear();
         self.places.clear();
+        // An error on the way leaves what is known half made.
+        self.made_at = None;
         let file = slabs.file().clone();
         let listed = slabs.list(&file.pin())?;
         for facts in listed {
-            let Some((class, first_index)) = read_mark(facts.shape.mark) else {
-                let what = format!("slab {:#x} has an unknown mark", facts.slab);
-                return Err(Error::refused(crate::ErrorKind::Corrupt, what));
-            };
+            let (class, first_index) = read_shape(slabs, &facts, self.indexed)?;
             let (live, vacant) = slabs.room(writer, facts.slab)?;
             let (number, slots, len) = (facts.slab, facts.shape.slots, facts.len);
             let known = Known { number, first_index, slots, live, len };
@@ -156,7 +182,7 @@ impl Pools {
         }
         self.made_at = Some(seen(slabs));
         added.ok_or_else(|| {
-            Error::refused(crate::ErrorKind::OutOfSpace, "a slab that was just made has no room")
+            Error::refused(ErrorKind::OutOfSpace, "a slab that was just made has no room")
         })
     }
 
@@ -225,7 +251,7 @@ impl Pools {
         // The largest index is no symbol.
         if u32::MAX - at <= count {
             let what = "2^32 - 1 symbols are used up";
-            return Err(Error::refused(crate::ErrorKind::OutOfSpace, what));
+            return Err(Error::refused(ErrorKind::OutOfSpace, what));
         }
         Ok(at)
     }

@@ -7,7 +7,7 @@ use std::{
 
 use pagestone_heap::{BlockId, Heap, Pin, RegionFile, SlabFacts, Slabs, SlotId, Writer};
 
-use super::known::{Pools, Slots, read_mark};
+use super::known::{Pools, Slots, corrupt, read_mark, read_shape};
 use crate::{
     class::{Class, EXACT_MAX, Form},
     error::{Error, ErrorKind, Result},
@@ -84,6 +84,13 @@ impl FileStore {
 
     fn with_pools((file, name): (&RegionFile, &str), pools: Pools) -> Result<Self> {
         let slabs = file.slabs(name)?;
+        // What is damaged shows when it is asked for.
+        let of_others = |facts: &SlabFacts| facts.shape.generations == pools.is_indexed();
+        if slabs.list(&file.pin()).is_ok_and(|listed| listed.iter().any(of_others)) {
+            let (kept, wanted) =
+                if pools.is_indexed() { ("objects", "strings") } else { ("strings", "objects") };
+            return Err(Error::argument(format!("store {name:?} has {kept}, not {wanted}")));
+        }
         let spilled = file.heap(&format!("{name}.spilled"))?;
         Ok(Self { slabs, spilled, pools: Arc::new(Mutex::new(pools)) })
     }
@@ -97,14 +104,21 @@ impl FileStore {
         self.slabs.changes()
     }
 
-    /// The slabs there are, with class and first index.
+    /// The slabs of strings there are, with class and first index, in the order of that.
     pub(super) fn marked(&self, pin: &Pin<'_>) -> Result<Vec<(SlabFacts, Class, u32)>> {
         let mut found = Vec::new();
         for facts in self.slabs.list(pin)? {
-            match read_mark(facts.shape.mark) {
-                Some((class, first)) => found.push((facts, class, first)),
-                None => return Err(self.corrupt("a slab has an unknown mark")),
+            let (class, first) = read_shape(&self.slabs, &facts, true)?;
+            found.push((facts, class, first));
+        }
+        found.sort_unstable_by_key(|(_, _, first)| *first);
+        let mut end = 0;
+        for (facts, _, first) in &found {
+            if *first < end {
+                let what = format!("a slab's first index: expected {end} or more, found {first}");
+                return Err(corrupt(&self.slabs, facts, &what));
             }
+            end = first + facts.shape.slots;
         }
         Ok(found)
     }
@@ -284,6 +298,20 @@ impl FileStore {
         Ok(listed.flat_map(move |facts| self.slabs.ids(pin, facts.slab)))
     }
 
+    /// The blocks of the heap `NAME.spilled` that objects above 64 KiB are in: they belong to this
+    /// store, and go with their objects.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `File`.
+    pub fn spilled<'p>(&'p self, pin: &'p Pin<'_>) -> Result<impl Iterator<Item = BlockId> + 'p> {
+        let slots = self.ids_of(pin, Class::SPILLED)?.map(|id| self.slabs.get(pin, id));
+        Ok(slots.filter_map(|slot| match read_slot(slot.ok()?) {
+            Some(Slot::Block(block)) => Some(block),
+            _ => None,
+        }))
+    }
+
     /// Finds an object with these bytes: all objects of their length are compared.
     ///
     /// # Errors
@@ -333,15 +361,7 @@ impl FileStore {
     /// `File`.
     pub fn clear(&self, writer: &mut Writer<'_>) -> Result<()> {
         let file = self.file().clone();
-        let blocks: Vec<BlockId> = {
-            let pin = file.pin();
-            let slots = self.ids_of(&pin, Class::SPILLED)?.map(|id| self.slabs.get(&pin, id));
-            let blocks = slots.filter_map(|slot| match read_slot(slot.ok()?) {
-                Some(Slot::Block(block)) => Some(block),
-                _ => None,
-            });
-            blocks.collect()
-        };
+        let blocks: Vec<BlockId> = self.spilled(&file.pin())?.collect();
         self.pools().clear(writer, &self.slabs)?;
         for block in blocks {
             self.spilled.free(writer, block)?;
@@ -380,6 +400,17 @@ impl FileStore {
             stats.pools.push(pool);
         }
         Ok(stats)
+    }
+}
+
+/// Bytes of the slots of a class.
+pub(super) fn slot_len(class: Class) -> usize {
+    let len = class.slot_size() as usize;
+    match class.form() {
+        // The empty string.
+        Form::Exact => len.max(1),
+        Form::Ranged => len + LENGTH,
+        Form::Spilled => SPILLED_LEN,
     }
 }
 
