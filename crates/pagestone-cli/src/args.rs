@@ -70,9 +70,9 @@ pub(crate) enum Command {
     Stats(RegionFileArgs),
     /// Check everything in a region file against everything else
     Verify(RegionFileArgs),
-    /// List the blocks or entries of a store of a region file
+    /// List the blocks, entries, objects, strings or numbers of a store of a region file
     Dump(DumpArgs),
-    /// Show one block or entry of a region file
+    /// Show one block, entry, object, string or number of a region file
     Get(BlockArgs),
     /// Move the blocks and entries of a region file together, and give the space that they leave back
     ///
@@ -81,8 +81,8 @@ pub(crate) enum Command {
     Compact(CompactArgs),
     /// List the blocks of a region file that no root reaches
     ///
-    /// Only roots are known to lead to blocks, and what `--reachable` lists: the bytes of a block
-    /// are its owner's, so ids inside are not seen. An id that names no block is a finding.
+    /// Only roots and slabs are known to lead to blocks, and what `--reachable` lists: the bytes of a
+    /// block are its owner's, so ids inside are not seen. An id that names no block is a finding.
     #[command(verbatim_doc_comment)]
     Orphans(OrphansArgs),
     /// Copy a region file as of its last commit

@@ -4,6 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use pagestone_heap as heap;
 use pagestone_heapdump as heapdump;
+use pagestone_slab as slab;
 use pagestone_storage as storage;
 
 use crate::output::{Closed, Output, complain};
@@ -51,10 +52,17 @@ pub(crate) fn code(done: anyhow::Result<()>, out: &Output) -> ExitCode {
         // Who reads has seen enough: `pagestone … | head`.
         Err(error) if error.is::<Closed>() => ExitCode::from(found),
         Err(error) => {
-            complain(format_args!("{error:#}"));
+            complain(told(&error));
             ExitCode::from(of_error(&error))
         }
     }
+}
+
+/// The error with its causes; one that says again what the one before said is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = error.chain().map(ToString::to_string).collect();
+    parts.dedup();
+    parts.join(": ")
 }
 
 fn of_error(error: &anyhow::Error) -> u8 {
@@ -65,6 +73,8 @@ fn of_error(error: &anyhow::Error) -> u8 {
             Some(of_heapdump(error.kind()))
         } else if let Some(error) = cause.downcast_ref::<heap::Error>() {
             Some(of_heap(error.kind()))
+        } else if let Some(error) = cause.downcast_ref::<slab::Error>() {
+            of_slab(error.kind())
         } else if cause.is::<Usage>() {
             Some(USAGE)
         } else {
@@ -94,6 +104,16 @@ fn of_heap(kind: heap::ErrorKind) -> u8 {
         }
         ErrorKind::InvalidArgument => USAGE,
         _ => FAILURE,
+    }
+}
+
+/// `None` where the cause says more.
+fn of_slab(kind: slab::ErrorKind) -> Option<u8> {
+    use slab::ErrorKind;
+    match kind {
+        ErrorKind::Corrupt | ErrorKind::StaleId => Some(FINDING),
+        ErrorKind::InvalidArgument => Some(USAGE),
+        _ => None,
     }
 }
 

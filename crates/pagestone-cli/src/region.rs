@@ -5,6 +5,7 @@ mod info;
 mod stats;
 mod verify;
 mod blocks; // dump and get
+mod slabs; // objects, strings and numbers: what dump, get and orphans know of them
 mod compact;
 mod orphans;
 mod backup;
@@ -22,8 +23,9 @@ pub(crate) use self::{
 };
 
 use pagestone_buffer::{Buffers as _, EntryBuffer};
-use pagestone_heap::{Heap, RegionFile};
+use pagestone_heap::{Counts, Heap, RegionFile};
 
+use self::slabs::SlabStore;
 use crate::{args::RegionFileArgs, exit::Finding, trust};
 
 fn open(args: &RegionFileArgs) -> anyhow::Result<RegionFile> {
@@ -34,9 +36,11 @@ fn open(args: &RegionFileArgs) -> anyhow::Result<RegionFile> {
 enum Store {
     Heap(Heap),
     Log(EntryBuffer),
+    Slabs(SlabStore),
+    Numbers(Counts),
 }
 
-/// All heaps and logs, in the order of their names.
+/// All stores, in the order of their names.
 fn stores(file: &RegionFile) -> anyhow::Result<Vec<(String, Store)>> {
     let mut stores = Vec::new();
     for name in file.heaps() {
@@ -46,6 +50,16 @@ fn stores(file: &RegionFile) -> anyhow::Result<Vec<(String, Store)>> {
     for name in file.logs() {
         let log = file.buffer(&name)?;
         stores.push((name, Store::Log(log)));
+    }
+    for name in file.slab_stores() {
+        let slabs = SlabStore::open(file, &name)?;
+        stores.push((name, Store::Slabs(slabs)));
+    }
+    for name in file.stores() {
+        if !stores.iter().any(|(known, _)| *known == name) {
+            let numbers = file.counts(&name)?;
+            stores.push((name, Store::Numbers(numbers)));
+        }
     }
     stores.sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(stores)
@@ -63,5 +77,5 @@ fn store(file: &RegionFile, name: &str) -> anyhow::Result<Store> {
         [] => String::new(),
         some => format!(", but {}", some.join(", ")),
     };
-    Err(Finding(format!("{path}: no heap or log `{name}`{others}")).into())
+    Err(Finding(format!("{path}: no store `{name}`{others}")).into())
 }

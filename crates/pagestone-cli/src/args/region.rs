@@ -39,7 +39,7 @@ pub(crate) struct DumpArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
 
-    /// How many blocks or entries, 0 for all
+    /// How many blocks, entries, objects, strings or numbers, 0 for all
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) limit: usize,
 }
@@ -52,7 +52,7 @@ pub(crate) struct BlockArgs {
     /// The name of the store
     pub(crate) store: String,
 
-    /// The id of the block or entry, hexadecimal behind 0x, else decimal
+    /// The id of the block, entry or object, the symbol of the string, the index of the number: hexadecimal behind 0x, else decimal
     #[arg(value_parser = size::id)]
     pub(crate) id: u64,
 

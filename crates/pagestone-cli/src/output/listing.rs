@@ -9,6 +9,8 @@ use super::{Cell, Format, Look, Output};
 
 /// Rows of a table that are laid out together; more are shown in several parts.
 const BATCH: usize = 1000;
+/// Most letters of a cell that is laid out: a table counts them in 16 bits.
+const LAID_OUT_MAX: usize = 1 << 15;
 
 /// Where a column's values stand for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,12 @@ impl Listing {
             Format::Csv => {
                 self.begin_csv(out)?;
                 csv(out, cells.iter().map(Cell::plain))
+            }
+            Format::People if cells.iter().any(is_too_long) => {
+                if !self.has_begun || !self.rows.is_empty() {
+                    self.show(out)?;
+                }
+                out.line(self.plain(&cells).trim_end())
             }
             Format::People => {
                 self.rows.push(cells);
@@ -102,6 +110,19 @@ impl Listing {
         table.lines().try_for_each(|line| out.line(line.trim_end()))
     }
 
+    /// A row in columns as wide as those of the part before, where it is not longer itself.
+    fn plain(&self, cells: &[Cell]) -> String {
+        let mut line = String::new();
+        for (column, cell) in self.columns.iter().zip(cells) {
+            let (text, width) = (cell.for_people(), usize::from(column.width));
+            match column.align {
+                Align::Left => line += &format!("{text:width$}  "),
+                Align::Right => line += &format!("{text:>width$}  "),
+            }
+        }
+        line
+    }
+
     /// Aligns the columns, none narrower than in the part before.
     fn lay_out(&mut self, table: &mut Table) {
         let widths = table.column_max_content_widths();
@@ -112,10 +133,15 @@ impl Listing {
                 laid_out.set_cell_alignment(CellAlignment::Right);
             }
             column.width = column.width.max(width);
-            laid_out
-                .set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(column.width + 2)));
+            laid_out.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(
+                column.width.saturating_add(2),
+            )));
         }
     }
+}
+
+fn is_too_long(cell: &Cell) -> bool {
+    matches!(cell, Cell::Text(text) if LAID_OUT_MAX < text.len())
 }
 
 fn underlined(style: TableStyle, look: Look) -> TableStyle {

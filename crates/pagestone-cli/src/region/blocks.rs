@@ -1,10 +1,10 @@
-//! `pagestone dump` and `get`: the blocks of a heap, the entries of a log.
+//! `pagestone dump` and `get`: the blocks of a heap, the entries of a log, what slabs hold.
 
 use pagestone_buffer::EntryBuffer;
 use pagestone_heap::{BlockId, Error, Heap, Pin};
 use serde::Serialize;
 
-use super::{Store, open, store};
+use super::{Store, open, slabs, store};
 use crate::{
     args::{BlockArgs, DumpArgs},
     output::{Align, Cell, Facts, Format, Listing, Output, hex, thousands},
@@ -39,6 +39,8 @@ pub(crate) fn dump(args: &DumpArgs, out: &mut Output) -> anyhow::Result<()> {
     let damaged = match store(&file, &args.store)? {
         Store::Heap(heap) => dump_blocks(args, (&heap, &pin), out)?,
         Store::Log(log) => dump_entries(args, (&log, &pin), out)?,
+        Store::Slabs(store) => slabs::dump(args, (&store, &pin), out)?,
+        Store::Numbers(numbers) => slabs::dump_numbers(args, (&numbers, &pin), out)?,
     };
     if !args.raw {
         out.took()?;
@@ -46,7 +48,7 @@ pub(crate) fn dump(args: &DumpArgs, out: &mut Output) -> anyhow::Result<()> {
     damaged.iter().try_for_each(|error| out.finding(error))
 }
 
-fn limit(args: &DumpArgs) -> usize {
+pub(super) fn limit(args: &DumpArgs) -> usize {
     if args.limit == 0 { usize::MAX } else { args.limit }
 }
 
@@ -55,7 +57,7 @@ fn dump_blocks(
     args: &DumpArgs,
     (heap, pin): (&Heap, &Pin<'_>),
     out: &mut Output,
-) -> anyhow::Result<Vec<Error>> {
+) -> anyhow::Result<Vec<String>> {
     let columns = [
         ("id", Align::Left),
         ("bytes", Align::Right),
@@ -68,7 +70,7 @@ fn dump_blocks(
         let (id, bytes) = match block {
             Ok(block) => block,
             Err(error) => {
-                damaged.push(error);
+                damaged.push(error.to_string());
                 continue;
             }
         };
@@ -95,7 +97,7 @@ fn dump_entries(
     args: &DumpArgs,
     (log, pin): (&EntryBuffer, &Pin<'_>),
     out: &mut Output,
-) -> anyhow::Result<Vec<Error>> {
+) -> anyhow::Result<Vec<String>> {
     let columns = [
         ("id", Align::Left),
         ("bytes", Align::Right),
@@ -108,7 +110,7 @@ fn dump_entries(
         let entry = match describe_entry(log, pin, id) {
             Ok(entry) => entry,
             Err(error) => {
-                damaged.push(error);
+                damaged.push(error.to_string());
                 continue;
             }
         };
@@ -132,41 +134,59 @@ fn dump_entries(
 pub(crate) fn get(args: &BlockArgs, out: &mut Output) -> anyhow::Result<()> {
     let file = open(&args.file)?;
     let pin = file.pin();
+    match store(&file, &args.store)? {
+        Store::Heap(heap) => get_block(args, (&heap, &pin), out),
+        Store::Log(log) => get_entry(args, (&log, &pin), out),
+        Store::Slabs(store) => slabs::get(args, (&store, &pin), out),
+        Store::Numbers(numbers) => slabs::get_number(args, (&numbers, &pin), out),
+    }
+}
+
+fn get_block(
+    args: &BlockArgs,
+    (heap, pin): (&Heap, &Pin<'_>),
+    out: &mut Output,
+) -> anyhow::Result<()> {
     let id = BlockId::from_bits(args.id);
-    let store = store(&file, &args.store)?;
-    let bytes = match &store {
-        Store::Heap(heap) => heap.get(&pin, id)?,
-        Store::Log(log) => log.get(&pin, id)?,
-    };
+    let bytes = heap.get(pin, id)?;
     if args.raw {
         return out.bytes(bytes);
     }
-    let mut facts = Facts::new();
-    facts.add("id", id);
-    match &store {
-        Store::Heap(heap) => {
-            let block = describe(heap, &pin, id)?;
-            if out.format() == Format::Json {
-                return out.json(&block);
-            }
-            facts
-                .add(
-                    "bytes",
-                    format!("{} of {}", thousands(block.bytes), thousands(block.capacity)),
-                )
-                .add("flags", format!("{:#010x}", block.flags));
-        }
-        Store::Log(log) => {
-            let entry = describe_entry(log, &pin, id)?;
-            if out.format() == Format::Json {
-                return out.json(&entry);
-            }
-            facts
-                .add("bytes", thousands(entry.bytes))
-                .add("sequence", thousands(entry.sequence))
-                .add("offset", thousands(entry.offset));
-        }
+    let block = describe(heap, pin, id)?;
+    if out.format() == Format::Json {
+        return out.json(&block);
     }
+    let len = format!("{} of {}", thousands(block.bytes), thousands(block.capacity));
+    let mut facts = Facts::new();
+    facts.add("id", id).add("bytes", len).add("flags", format!("{:#010x}", block.flags));
+    show(&facts, bytes, out)
+}
+
+fn get_entry(
+    args: &BlockArgs,
+    (log, pin): (&EntryBuffer, &Pin<'_>),
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let id = BlockId::from_bits(args.id);
+    let bytes = log.get(pin, id)?;
+    if args.raw {
+        return out.bytes(bytes);
+    }
+    let entry = describe_entry(log, pin, id)?;
+    if out.format() == Format::Json {
+        return out.json(&entry);
+    }
+    let mut facts = Facts::new();
+    facts
+        .add("id", id)
+        .add("bytes", thousands(entry.bytes))
+        .add("sequence", thousands(entry.sequence))
+        .add("offset", thousands(entry.offset));
+    show(&facts, bytes, out)
+}
+
+/// Shows facts, then bytes, in hexadecimal and as letters.
+pub(super) fn show(facts: &Facts, bytes: &[u8], out: &mut Output) -> anyhow::Result<()> {
     facts.show(out)?;
     out.line("")?;
     for (line, bytes) in bytes.chunks(LINE).enumerate() {
@@ -199,7 +219,7 @@ fn describe(heap: &Heap, pin: &Pin<'_>, id: BlockId) -> anyhow::Result<Block> {
 }
 
 /// The first bytes, as letters.
-fn glance(bytes: &[u8]) -> String {
+pub(super) fn glance(bytes: &[u8]) -> String {
     match bytes.get(..SHOWN) {
         Some(first) if SHOWN < bytes.len() => format!("{}...", letters(first)),
         _ => letters(bytes),

@@ -32,6 +32,12 @@ struct Store {
     /// Of a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<u64>,
+    /// Of a store of slabs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slabs: Option<u64>,
+    /// Of numbers: those that were set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -63,14 +69,18 @@ pub(crate) fn run(args: &RegionFileArgs, out: &mut Output) -> anyhow::Result<()>
 
 fn describe(file: &RegionFile) -> Described {
     let stats = file.stats();
-    let (logs, heaps) = (file.logs(), file.heaps());
+    let (logs, heaps, slabs) = (file.logs(), file.heaps(), file.slab_stores());
     let stores = stats.stores.into_iter().map(|(name, count)| {
-        if logs.contains(&name) {
-            Store { name, kind: "log", blocks: None, entries: Some(count) }
-        } else if heaps.contains(&name) {
-            Store { name, kind: "heap", blocks: Some(count), entries: None }
+        let none =
+            Store { name, kind: "", blocks: None, entries: None, slabs: None, numbers: None };
+        if logs.contains(&none.name) {
+            Store { kind: "log", entries: Some(count), ..none }
+        } else if heaps.contains(&none.name) {
+            Store { kind: "heap", blocks: Some(count), ..none }
+        } else if slabs.contains(&none.name) {
+            Store { kind: "slabs", slabs: Some(count), ..none }
         } else {
-            Store { name, kind: "other", blocks: None, entries: None }
+            Store { kind: "numbers", numbers: Some(count), ..none }
         }
     });
     let roots = file.roots().into_iter().map(|(name, id)| Root { name, id: id.to_bits() });
@@ -88,11 +98,11 @@ fn describe(file: &RegionFile) -> Described {
 }
 
 fn show_names(described: &Described, out: &mut Output) -> anyhow::Result<()> {
-    let columns =
-        [("store", Align::Left), ("kind", Align::Left), ("blocks or entries", Align::Right)];
+    let columns = [("store", Align::Left), ("kind", Align::Left), ("count", Align::Right)];
     let mut listing = Listing::new(Format::People, columns);
     for store in &described.stores {
-        let count = store.blocks.or(store.entries).map_or(Cell::Absent, Cell::from);
+        let count = store.blocks.or(store.entries).or(store.slabs).or(store.numbers);
+        let count = count.map_or(Cell::Absent, Cell::from);
         listing.row(out, vec![Cell::text(&store.name), Cell::text(store.kind), count])?;
     }
     listing.end(out)?;

@@ -27,7 +27,17 @@ pub(crate) fn run(args: &OrphansArgs, out: &mut Output) -> anyhow::Result<()> {
     if let Some(list) = &args.reachable {
         reachable.extend(read_ids(list)?);
     }
-    let heaps = heaps(&file)?;
+    let (heaps, stores) = (heaps(&file)?, stores(&file)?);
+    let mut damaged: Vec<String> = Vec::new();
+    let pin = file.pin();
+    let roots = reachable.len();
+    for (_, store) in &stores {
+        let Store::Slabs(slabs) = store else { continue };
+        match slabs.spilled(&pin) {
+            Ok(blocks) => reachable.extend(blocks),
+            Err(error) => damaged.push(error.to_string()),
+        }
+    }
     let columns = [
         ("store", Align::Left),
         ("id", Align::Left),
@@ -35,14 +45,13 @@ pub(crate) fn run(args: &OrphansArgs, out: &mut Output) -> anyhow::Result<()> {
         ("flags", Align::Left),
     ];
     let mut listing = Listing::new(out.format(), columns);
-    let (mut count, mut bytes, mut damaged) = (0_u64, 0, Vec::new());
-    let pin = file.pin();
+    let (mut count, mut bytes) = (0_u64, 0);
     for (name, heap) in &heaps {
         for orphan in heap.orphans(&pin, reachable.iter().copied())? {
             let orphan = match orphan {
                 Ok(orphan) => orphan,
                 Err(error) => {
-                    damaged.push(error);
+                    damaged.push(error.to_string());
                     continue;
                 }
             };
@@ -62,14 +71,15 @@ pub(crate) fn run(args: &OrphansArgs, out: &mut Output) -> anyhow::Result<()> {
         out.line(format_args!("{count} blocks of {bytes} bytes that nothing reaches"))?;
     }
     out.took()?;
-    let stores = stores(&file)?;
     let lost = |id: &&BlockId| {
         !stores.iter().any(|(_, store)| match store {
             Store::Heap(heap) => heap.contains(&pin, **id),
             Store::Log(log) => log.contains(&pin, **id),
+            Store::Slabs(slabs) => slabs.contains(&pin, **id),
+            Store::Numbers(_) => false,
         })
     };
-    for id in reachable.iter().filter(lost) {
+    for id in reachable.iter().take(roots).filter(lost) {
         out.finding(format_args!("{}: {id} names no block", args.file.file.display()))?;
     }
     damaged.iter().try_for_each(|error| out.finding(error))

@@ -1,9 +1,12 @@
 //! `pagestone stats`: how the space of a region file is used.
 
+mod slabs; // slabs, pool by pool, and numbers
+
 use pagestone_buffer::EntryBuffer;
-use pagestone_heap::{Error, Heap, Pin, RegionFile, Stats};
+use pagestone_heap::{Heap, Pin, RegionFile, Stats};
 use serde::Serialize;
 
+use self::slabs::{Numbered, Slabbed};
 use super::{Store as Kept, open, stores};
 use crate::{
     args::RegionFileArgs,
@@ -23,8 +26,11 @@ struct Counted {
     quarantined: u64,
     stores: Vec<Store>,
     logs: Vec<Log>,
+    slabs: Vec<Slabbed>,
+    numbers: Vec<Numbered>,
     blocks: u64,
     entries: u64,
+    objects: u64,
     payload: u64,
     file_per_payload: Option<f64>,
 }
@@ -78,25 +84,40 @@ pub(crate) fn run(args: &RegionFileArgs, out: &mut Output) -> anyhow::Result<()>
             show_logs(&counted, out)?;
             out.line("")?;
         }
+        if !counted.slabs.is_empty() {
+            slabs::show(&counted.slabs, out)?;
+            out.line("")?;
+        }
+        if !counted.numbers.is_empty() {
+            slabs::show_numbers(&counted.numbers, out)?;
+            out.line("")?;
+        }
         show_facts(&counted, out)?;
         out.took()?;
     }
     damaged.iter().try_for_each(|error| out.finding(error))
 }
 
-fn count(file: &RegionFile, damaged: &mut Vec<Error>) -> anyhow::Result<Counted> {
+fn count(file: &RegionFile, damaged: &mut Vec<String>) -> anyhow::Result<Counted> {
     let stats: Stats = file.stats();
     let regions = KINDS.into_iter().zip(stats.region_counts).zip(stats.region_lens);
     let pin = file.pin();
     let (mut heaps, mut logs) = (Vec::new(), Vec::new());
+    let (mut slabs, mut numbers) = (Vec::new(), Vec::new());
     for (name, store) in stores(file)? {
         match store {
             Kept::Heap(heap) => heaps.push(count_blocks(name, (&heap, &pin), damaged)),
             Kept::Log(log) => logs.push(count_entries(name, (&log, &pin), damaged)),
+            Kept::Slabs(store) => match Slabbed::count((file, name), &store) {
+                Ok(found) => slabs.push(found),
+                Err(error) => damaged.push(error.to_string()),
+            },
+            Kept::Numbers(store) => numbers.push(Numbered::count((file, name), &store)),
         }
     }
     let in_heaps: u64 = heaps.iter().map(|store| store.payload).sum();
-    let payload = in_heaps + logs.iter().map(|log| log.payload).sum::<u64>();
+    let in_logs: u64 = logs.iter().map(|log| log.payload).sum();
+    let payload = in_heaps + in_logs + slabs.iter().map(Slabbed::in_slabs).sum::<u64>();
     #[expect(clippy::cast_precision_loss, reason = "a ratio to look at")]
     let ratio = (payload != 0).then(|| stats.file_len as f64 / payload as f64);
     Ok(Counted {
@@ -108,14 +129,17 @@ fn count(file: &RegionFile, damaged: &mut Vec<Error>) -> anyhow::Result<Counted>
         quarantined: stats.quarantined,
         blocks: heaps.iter().map(|store| store.blocks).sum(),
         entries: logs.iter().map(|log| log.entries).sum(),
+        objects: slabs.iter().map(Slabbed::live).sum(),
         stores: heaps,
         logs,
+        slabs,
+        numbers,
         payload,
         file_per_payload: ratio,
     })
 }
 
-fn count_blocks(name: String, (heap, pin): (&Heap, &Pin<'_>), damaged: &mut Vec<Error>) -> Store {
+fn count_blocks(name: String, (heap, pin): (&Heap, &Pin<'_>), damaged: &mut Vec<String>) -> Store {
     let mut found = Store { name, blocks: 0, payload: 0 };
     for block in heap.blocks(pin) {
         match block {
@@ -123,7 +147,7 @@ fn count_blocks(name: String, (heap, pin): (&Heap, &Pin<'_>), damaged: &mut Vec<
                 found.blocks += 1;
                 found.payload += bytes.len() as u64;
             }
-            Err(error) => damaged.push(error),
+            Err(error) => damaged.push(error.to_string()),
         }
     }
     found
@@ -132,7 +156,7 @@ fn count_blocks(name: String, (heap, pin): (&Heap, &Pin<'_>), damaged: &mut Vec<
 fn count_entries(
     name: String,
     (log, pin): (&EntryBuffer, &Pin<'_>),
-    damaged: &mut Vec<Error>,
+    damaged: &mut Vec<String>,
 ) -> Log {
     let mut found = Log { name, entries: 0, payload: 0, space: None };
     for id in log.ids(pin) {
@@ -141,7 +165,7 @@ fn count_entries(
                 found.entries += 1;
                 found.payload += facts.len;
             }
-            Err(error) => damaged.push(error),
+            Err(error) => damaged.push(error.to_string()),
         }
     }
     match log.counters(&mut log.file().writer()) {
@@ -154,7 +178,7 @@ fn count_entries(
                 garbage_share: counters.garbage_share(),
             });
         }
-        Err(error) => damaged.push(error),
+        Err(error) => damaged.push(error.to_string()),
     }
     found
 }

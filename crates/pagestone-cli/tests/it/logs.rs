@@ -124,7 +124,7 @@ fn dump_and_get_show_entries() {
     let raw = logs.run("get", &format!("notes {} --raw", logs.bits(0))).code(0);
     assert_eq!(raw.out, "hello \x1b[m notes");
     logs.run("get", &format!("empty {}", logs.bits(0))).code(1).says(&["no block"]);
-    logs.run("dump", "absent").code(1).says(&["no heap or log `absent`, but empty, notes, posts"]);
+    logs.run("dump", "absent").code(1).says(&["no store `absent`, but empty, notes, posts"]);
 }
 
 #[test]

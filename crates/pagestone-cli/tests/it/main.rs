@@ -28,6 +28,10 @@ mod region;
 #[cfg(test)]
 mod logs;
 
+// Slabs and numbers in region files: what each command says of them.
+#[cfg(test)]
+mod slabs;
+
 // What holds for every command: usage errors, completions, closed and full outputs.
 #[cfg(test)]
 mod conventions;

@@ -133,7 +133,7 @@ fn dump_lists_blocks_in_the_order_of_slots() {
     regions.run("dump", "posts --hex").code(0).shows(&["ab".repeat(300).as_str()]);
     let raw = program().arg("dump").arg(&regions.path).args(["posts", "--raw"]).output().unwrap();
     assert_eq!(raw.stdout, [&b"hello \x1b[m world"[..], &[0xab; 300]].concat());
-    regions.run("dump", "absent").code(1).says(&["no heap or log `absent`, but posts, tags"]);
+    regions.run("dump", "absent").code(1).says(&["no store `absent`, but posts, tags"]);
     regions.run("dump", "posts --raw --hex").code(2);
     regions.run("dump", "posts --raw --json").code(2);
 }
