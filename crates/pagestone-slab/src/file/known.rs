@@ -69,7 +69,7 @@ pub(super) fn read_shape(slabs: &Slabs, facts: &SlabFacts, indexed: bool) -> Res
         object_len as usize == slot_len(*class)
             && generations != indexed
             // The largest index is no symbol.
-            && if indexed { first.checked_add(slots) < Some(u32::MAX) } else { *first == 0 }
+            && if indexed { first.checked_add(slots).is_some_and(|end| end < u32::MAX) } else { *first == 0 }
     });
     read.ok_or_else(|| {
         let what = format!("a slab of {slots} objects of {object_len} bytes marked {mark:#x}");

@@ -15,13 +15,29 @@ impl Scene {
         Self(tempfile::tempdir().unwrap())
     }
 
+    pub(super) fn path(&self) -> std::path::PathBuf {
+        self.0.path().join("file.pgs")
+    }
+
+    /// One in memory where there is such a place.
+    pub(super) fn fast() -> Self {
+        Self(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    /// The file of a scene of another process.
+    pub(super) fn file_in(folder: &std::path::Path) -> RegionFile {
+        // SAFETY: the test whose folder it is alone writes there, and through this library.
+        let folder = unsafe { TrustedDir::assert(folder) };
+        RegionFile::options().reserve(1 << 32).open_or_create(folder.file("file.pgs")).unwrap()
+    }
+
     fn at(&self, name: &str) -> pagestone_storage::Location {
         // SAFETY: this test alone writes there, and through this library.
         unsafe { TrustedDir::assert(self.0.path()) }.file(name)
     }
 
     pub(super) fn file(&self) -> RegionFile {
-        RegionFile::options().reserve(1 << 32).open_or_create(self.at("file.pgs")).unwrap()
+        Self::file_in(self.0.path())
     }
 
     pub(super) fn reader(&self) -> RegionFile {

@@ -13,4 +13,8 @@ mod file; // objects in a region file
 #[cfg(test)]
 mod file_interner; // strings in a region file
 #[cfg(test)]
+mod hostile_file; // files that are forged or damaged, limits
+#[cfg(test)]
+mod failures_file; // full disks, kills
+#[cfg(test)]
 mod predecessors; // defects of the stores that people used before

@@ -1,0 +1,247 @@
+//! Full disks and kills: an error, with nothing lost.
+
+use std::{collections::BTreeMap, io};
+
+use pagestone_heap::{RegionFile, Verify, Writer};
+use pagestone_slab::{ErrorKind, FileInterner, FileStore, Result, SlabFile, SlotId, Symbol};
+use pagestone_storage::seam::{Call, Plan, watch};
+use pagestone_testkit::child::{self, Child};
+
+use super::file::{Dice, Scene};
+
+type Strings = BTreeMap<Vec<u8>, (Symbol, u64)>;
+
+/// An open file with what it holds.
+struct Opened {
+    scene: Scene,
+    file: RegionFile,
+    store: FileStore,
+    tags: FileInterner,
+    objects: BTreeMap<SlotId, Vec<u8>>,
+    strings: Strings,
+}
+
+fn long(number: u64) -> Vec<u8> {
+    let len = [10, 100, 9000, 70_000][usize::try_from(number % 4).unwrap()];
+    number.to_le_bytes().into_iter().cycle().take(len).collect()
+}
+
+impl Opened {
+    fn new() -> Self {
+        let scene = Scene::fast();
+        let file = scene.file();
+        let store = file.objects("objects").unwrap();
+        let tags = file.counted_interner("tags").unwrap();
+        let (objects, strings) = (BTreeMap::new(), Strings::new());
+        let mut opened = Self { scene, file, store, tags, objects, strings };
+        (0..8).try_for_each(|number| opened.add(number)).unwrap();
+        opened.file.commit().unwrap();
+        opened
+    }
+
+    fn add(&mut self, number: u64) -> Result<()> {
+        let object = long(number);
+        let id = self.store.add(&mut self.file.writer(), &object)?;
+        self.objects.insert(id, object.clone());
+        self.intern(object)
+    }
+
+    fn intern(&mut self, string: Vec<u8>) -> Result<()> {
+        let symbol = self.tags.intern(&mut self.file.writer(), &string)?;
+        let entry = self.strings.entry(string).or_insert((symbol, 0));
+        assert_eq!(entry.0, symbol);
+        entry.1 += 1;
+        Ok(())
+    }
+
+    fn release(&mut self, string: &[u8]) -> Result<()> {
+        let Some((symbol, count)) = self.strings.get_mut(string) else { return Ok(()) };
+        *count = self.tags.release(&mut self.file.writer(), *symbol)?;
+        if *count == 0 {
+            self.strings.remove(string);
+        }
+        Ok(())
+    }
+
+    /// Adds and removes over several slabs and blocks, saves, commits, closes.
+    fn work(&mut self) -> Result<()> {
+        (100..160).try_for_each(|number| self.add(number))?;
+        self.tags.save(&mut self.file.writer())?;
+        for number in (100..160).step_by(3) {
+            self.intern(long(number))?;
+            self.release(&long(number + 1))?;
+        }
+        let ids: Vec<SlotId> = self.objects.keys().copied().step_by(3).collect();
+        for id in ids {
+            self.store.remove(&mut self.file.writer(), id)?;
+            self.objects.remove(&id);
+        }
+        self.file.commit()?;
+        (200..230).try_for_each(|number| self.add(number))?;
+        self.tags.save(&mut self.file.writer())?;
+        Ok(self.file.clone().close()?)
+    }
+}
+
+#[track_caller]
+fn check((file, store, tags): (&RegionFile, &FileStore, &FileInterner), opened: &Opened) {
+    let pin = file.pin();
+    let found: BTreeMap<SlotId, Vec<u8>> =
+        store.ids(&pin).unwrap().map(|id| (id, store.get(&pin, id).unwrap().to_vec())).collect();
+    assert!(found == opened.objects);
+    assert_eq!(tags.len(&pin).unwrap(), opened.strings.len() as u64);
+    for (string, (symbol, count)) in &opened.strings {
+        assert_eq!(tags.lookup(&pin, string).unwrap(), Some(*symbol));
+        assert_eq!(tags.resolve(&pin, *symbol).unwrap(), string);
+        assert_eq!(tags.ref_count(&pin, *symbol).unwrap(), *count);
+    }
+    let report = file.verify(Verify::new()).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+/// What returned is there, at once, after more work, and after a reopen.
+#[track_caller]
+fn check_lost_nothing(mut opened: Opened, done: &Result<()>) {
+    if let Err(error) = done {
+        assert!(error.to_string().contains("file.pgs"), "{error}");
+    }
+    let poisoned = opened.file.commit().is_err();
+    if !poisoned {
+        // A call that failed in its midst may have left a string that nobody holds.
+        for number in 0..300 {
+            let known = opened.strings.get(&long(number)).copied();
+            if let (None, Some(symbol)) =
+                (known, opened.tags.lookup(&opened.file.pin(), &long(number)).unwrap())
+            {
+                let held = opened.tags.ref_count(&opened.file.pin(), symbol).unwrap();
+                assert_eq!(held, 0, "{done:?}");
+                opened.tags.release(&mut opened.file.writer(), symbol).unwrap();
+            }
+        }
+        check((&opened.file, &opened.store, &opened.tags), &opened);
+        (300..330).try_for_each(|number| opened.add(number)).unwrap();
+        check((&opened.file, &opened.store, &opened.tags), &opened);
+        opened.file.commit().unwrap();
+    }
+    let Opened { scene, file, store, tags, objects, strings } = opened;
+    drop((file, store, tags));
+    let file = scene.file();
+    let (store, tags) = (file.objects("objects").unwrap(), file.interner("tags").unwrap());
+    if poisoned {
+        // As of the last commit, or later.
+        let pin = file.pin();
+        assert!(store.ids(&pin).unwrap().all(|id| !store.get(&pin, id).unwrap().is_empty()));
+        assert!(8 <= tags.len(&pin).unwrap());
+        let report = file.verify(Verify::new()).unwrap();
+        assert!(report.is_clean(), "{:#?}", report.problems);
+        return;
+    }
+    let views = (file.clone(), store.clone(), tags.clone());
+    let expected = Opened { scene, file, store, tags, objects, strings };
+    check((&views.0, &views.1, &views.2), &expected);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_wherever_it_comes() {
+    for nth in 0.. {
+        let mut opened = Opened::new();
+        let plan = Plan::fail(nth, io::ErrorKind::StorageFull).only(Call::Allocate);
+        let (done, trace) = watch(plan, || opened.work());
+        if !trace.failed {
+            assert!(2 < nth, "{nth} growths");
+            return;
+        }
+        if let Err(error) = &done {
+            assert_eq!(error.kind(), ErrorKind::OutOfSpace, "{error}");
+        }
+        check_lost_nothing(opened, &done);
+    }
+}
+
+/// Strings of the child that is killed.
+const STRINGS: u64 = 60;
+const TEST: &str = "failures_file::what_a_killed_process_did_is_there";
+
+fn name(number: u64) -> Vec<u8> {
+    let len = if number % 20 == 7 { 70_000 } else { 5 + number * 10 };
+    number.to_le_bytes().into_iter().cycle().take(usize::try_from(len).unwrap()).collect()
+}
+
+/// Which string the next step is about, and whether it is held once more where it is there.
+fn choose(dice: &mut Dice) -> (u64, bool) {
+    (dice.below(STRINGS), dice.below(2) == 0)
+}
+
+fn step((writer, tags): (&mut Writer<'_>, &FileInterner), (number, more): (u64, bool)) {
+    let known = tags.lookup(&tags.file().pin(), &name(number)).unwrap();
+    match known {
+        Some(symbol) if !more => drop(tags.release(writer, symbol).unwrap()),
+        _ => drop(tags.intern(writer, &name(number)).unwrap()),
+    }
+}
+
+fn run_child(errand: &str) {
+    let (seed, folder) = errand.split_once(' ').unwrap();
+    let file = Scene::file_in(folder.as_ref());
+    let tags = file.counted_interner("tags").unwrap();
+    let mut dice = Dice(seed.parse().unwrap());
+    for number in 1.. {
+        let chosen = choose(&mut dice);
+        step((&mut file.writer(), &tags), chosen);
+        child::acknowledge(number);
+        if number % 50 == 0 {
+            file.commit().unwrap();
+        }
+        if number % 70 == 0 {
+            tags.save(&mut file.writer()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_did_is_there() {
+    if let Some(errand) = child::errand() {
+        return run_child(&errand);
+    }
+    let scene = Scene::fast();
+    let mut held: BTreeMap<u64, u64> = BTreeMap::new();
+    scene.file().counted_interner("tags").unwrap();
+    let mut dice = Dice(7);
+    for seed in 0..8 {
+        let folder = scene.path().parent().unwrap().display().to_string();
+        let mut child = Child::start(TEST, &format!("{seed} {folder}"));
+        child.wait_for(1 + dice.below(400));
+        let done = child.kill(dice.below(200)).unwrap();
+        let mut theirs = Dice(seed);
+        for _ in 0..done {
+            let (number, more) = choose(&mut theirs);
+            let count = held.entry(number).or_default();
+            *count = if more || *count == 0 { *count + 1 } else { *count - 1 };
+        }
+        let (cut, _) = choose(&mut theirs);
+        let file = scene.file();
+        let tags = file.interner("tags").unwrap();
+        let pin = file.pin();
+        for number in 0..STRINGS {
+            let symbol = tags.lookup(&pin, &name(number)).unwrap();
+            let count = symbol.map_or(0, |symbol| tags.ref_count(&pin, symbol).unwrap());
+            let expected = held.entry(number).or_default();
+            if number == cut {
+                // What it was about to do, in part; who is held by nobody goes.
+                assert!(expected.abs_diff(count) <= 1, "{number}: {count} for {expected}");
+                if let Some(symbol) = symbol.filter(|_| count == 0) {
+                    tags.release(&mut file.writer(), symbol).unwrap();
+                }
+                *expected = count;
+            } else {
+                assert_eq!(count, *expected, "seed {seed}, step {done}: {number}");
+                assert_eq!(symbol.is_some(), 0 < count);
+            }
+            if let Some(symbol) = symbol.filter(|_| 0 < count) {
+                assert_eq!(tags.resolve(&pin, symbol).unwrap(), name(number));
+            }
+        }
+        let report = file.verify(Verify::new()).unwrap();
+        assert!(report.is_clean(), "{:#?}", report.problems);
+    }
+}
