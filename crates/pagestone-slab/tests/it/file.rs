@@ -26,14 +26,7 @@ impl Scene {
 
     /// The file of a scene of another process.
     pub(super) fn file_in(folder: &std::path::Path) -> RegionFile {
-        // SAFETY: the test whose folder it is alone writes there, and through this library.
-        let folder = unsafe { TrustedDir::assert(folder) };
-        RegionFile::options().reserve(1 << 32).open_or_create(folder.file("file.pgs")).unwrap()
-    }
-
-    fn at(&self, name: &str) -> pagestone_storage::Location {
-        // SAFETY: this test alone writes there, and through this library.
-        unsafe { TrustedDir::assert(self.0.path()) }.file(name)
+        RegionFile::options().reserve(1 << 32).open_or_create(at(folder)).unwrap()
     }
 
     pub(super) fn file(&self) -> RegionFile {
@@ -41,7 +34,7 @@ impl Scene {
     }
 
     pub(super) fn reader(&self) -> RegionFile {
-        RegionFile::options().reserve(1 << 32).open_read_only(self.at("file.pgs")).unwrap()
+        RegionFile::options().reserve(1 << 32).open_read_only(at(self.0.path())).unwrap()
     }
 
     fn open(&self) -> (RegionFile, FileStore) {
@@ -50,6 +43,12 @@ impl Scene {
         let store = file.objects_with("objects", growth).unwrap();
         (file, store)
     }
+}
+
+/// The file in the folder of a scene.
+fn at(folder: &std::path::Path) -> pagestone_storage::Location {
+    // SAFETY: the test whose folder it is alone writes there, and through this library.
+    unsafe { TrustedDir::assert(folder) }.file("file.pgs")
 }
 
 pub(super) struct Dice(pub(super) u64);
