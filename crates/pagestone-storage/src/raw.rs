@@ -18,11 +18,15 @@ mod new_file; // a copy that takes its name when it is whole
 mod content; // bytes, or text
 mod owned; // zeroed memory of one owner
 mod slots; // equal slots with a bit for each
+mod matches; // words of a line that are alike
+mod flat; // values of one type behind one address
 mod appended; // memory that grows while others read
 
 pub use appended::{Appended, Appender, append_only};
 pub use content::Content;
+pub use flat::Flat;
 pub use identity::Identity;
+pub use matches::matches;
 pub use new_file::NewFile;
 pub use opening::Opening;
 pub use owned::{Extent, Owned, Pages};

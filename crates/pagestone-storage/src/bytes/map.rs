@@ -282,10 +282,15 @@ impl Range {
     /// Asks for huge pages, which a store to fresh memory then takes at once; anonymous ranges
     /// only.
     pub(crate) fn advise_huge(&self) {
-        if cfg!(miri) {
+        self.advise_huge_from(0);
+    }
+
+    /// As [`advise_huge`](Self::advise_huge), for what lies from `offset` on.
+    pub(crate) fn advise_huge_from(&self, offset: u64) {
+        if cfg!(miri) || self.capacity <= offset {
             return;
         }
-        let (page, len) = self.part(0, self.capacity);
+        let (page, len) = self.part(offset, self.capacity - offset);
         // SAFETY: the extent lies inside the range; the hint changes no byte.
         let done = unsafe { rustix::mm::madvise(page, len, rustix::mm::Advice::LinuxHugepage) };
         // Where there are none the memory is only slower.
