@@ -94,8 +94,7 @@ impl Growth {
 
     /// How many slots the slab has that follows `slabs` others.
     pub(crate) fn slots(&self, slabs: usize, slot_size: u32) -> u32 {
-        let most = self.slab_len_max / u64::from(slot_size.max(1));
-        let most = u32::try_from(most).unwrap_or(SLOTS_MAX).clamp(1, SLOTS_MAX);
+        let most = self.slots_max(slot_size as usize);
         let power = i32::try_from(slabs).unwrap_or(i32::MAX);
         let wanted = f64::from(self.first_slots) * self.factor.powi(power);
         #[expect(
@@ -105,6 +104,12 @@ impl Growth {
         )]
         let wanted = wanted as u32;
         wanted.clamp(1, most)
+    }
+
+    /// How many slots a slab has at most.
+    pub(crate) fn slots_max(&self, slot_size: usize) -> u32 {
+        let most = self.slab_len_max / (slot_size as u64).max(1);
+        u32::try_from(most).unwrap_or(SLOTS_MAX).clamp(1, SLOTS_MAX)
     }
 
     /// Whether an empty slab goes, when the others of its pool have `vacant` vacant slots.

@@ -11,6 +11,7 @@ mod growth; // how pools grow, when slabs are given back
 mod stats; // counts
 mod values; // which object has a value
 mod scan; // search without an index
+mod flat; // values of one type by index alone
 mod pools; // slabs by number, by class, by index
 mod class; // length -> pool
 mod slab; // occupied and vacant slots

@@ -7,15 +7,15 @@ use bytemuck::Pod;
 use crate::{
     class::{Class, OBJECT_LEN_MAX},
     error::{Error, Result},
+    flat::FlatValues,
     growth::Growth,
     id::ObjectId,
-    place::{Anonymous, Generations, Memory},
+    place::{Anonymous, Generations},
     pools::{Numbers, Pools, Spot},
-    slab::Slab,
     stats::{PoolStats, Stats},
 };
 
-type Values = Pools<Anonymous<[u8]>>;
+type Slabs = Pools<Anonymous<[u8]>>;
 
 /// Values of a plain type, by ids of 4 bytes, or by checked ones of 8.
 ///
@@ -23,8 +23,13 @@ type Values = Pools<Anonymous<[u8]>>;
 /// that was used again names its new value. `Pool<T, ObjectId>` counts how often a slot was used,
 /// a byte for each, and refuses those too.
 ///
-/// A slot has the size of `T` up to 256 bytes, above that of the next size class. Reads take
-/// `&self`, changes `&mut self`. Nothing survives the value.
+/// A pool with plain ids reserves its address range at once, 2³² slots or 1 TiB, and uses memory as
+/// slots are used: its slabs are equal pieces of the range, as long as [`Growth::slab_len_max`]
+/// lets them be and 64 slots at least, and [`Growth::first_slots`] and [`Growth::factor`] are not
+/// needed. With checked ids slabs follow each other as they say, and a slot has the size of `T` up
+/// to 256 bytes, above that of the next size class.
+///
+/// Reads take `&self`, changes `&mut self`. Nothing survives the value.
 ///
 /// ```
 /// use pagestone_slab::Pool;
@@ -37,10 +42,8 @@ type Values = Pools<Anonymous<[u8]>>;
 /// # Ok::<(), pagestone_slab::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Pool<T, I = PlainId> {
-    values: Values,
-    class: Class,
-    types: PhantomData<fn() -> (T, I)>,
+pub struct Pool<T: Pod, I: PoolId = PlainId> {
+    values: I::Values<T>,
 }
 
 /// Names a slot of a [`Pool`], whatever lies in it. `Option<PlainId>` is no larger.
@@ -54,72 +57,219 @@ impl PoolId for PlainId {}
 impl PoolId for ObjectId {}
 
 mod sealed {
-    use super::{Generations, Numbers, Spot, Values};
+    use super::{Growth, Pod, PoolStats, Result, Stats, fmt};
 
     /// How ids and slots find each other.
-    #[expect(private_interfaces, reason = "nobody outside can name or call these")]
     pub trait Sealed: Sized {
-        const FORM: (Generations, Numbers);
-
-        fn of(values: &Values, spot: Spot) -> Option<Self>;
-
-        /// The slot that the id names, if it is occupied.
-        fn spot(self, values: &Values) -> Option<Spot>;
-
-        /// The value that the id names.
-        fn find(self, values: &Values) -> Option<&[u8]>;
+        type Values<T: Pod>: Values<T, Self> + fmt::Debug + Send + Sync;
 
         fn bits(self) -> u64;
     }
+
+    /// The slots of a pool.
+    pub trait Values<T: Pod, I>: Sized {
+        fn new(growth: Growth) -> Result<Self>;
+
+        fn add(&mut self, value: &T) -> Result<I>;
+
+        /// The value that the id names.
+        fn get(&self, id: I) -> Option<&T>;
+
+        /// Makes the slot that the id names vacant; returns false if it names none.
+        fn remove(&mut self, id: I) -> bool;
+
+        fn replace(&mut self, id: I, value: &T) -> bool;
+
+        fn slabs(&self) -> impl Iterator<Item = u32>;
+
+        fn values_of(&self, slab: u32) -> impl Iterator<Item = (I, &T)>;
+
+        fn len(&self) -> u64;
+
+        fn clear(&mut self);
+
+        fn release_empty(&mut self) -> u64;
+
+        fn stats(&self) -> Stats;
+
+        fn pool_stats(&self) -> PoolStats;
+    }
 }
 
-#[expect(private_interfaces, reason = "nobody outside can name or call these")]
 impl sealed::Sealed for PlainId {
-    const FORM: (Generations, Numbers) = (Generations::None, Numbers::Small);
-
-    #[inline]
-    fn of(_: &Values, spot: Spot) -> Option<Self> {
-        NonZeroU32::new(spot.index() + 1).map(Self)
-    }
-
-    #[inline]
-    fn spot(self, values: &Values) -> Option<Spot> {
-        Some(Spot::at(self.0.get() - 1)).filter(|&spot| values.get(spot).is_some())
-    }
-
-    #[inline]
-    fn find(self, values: &Values) -> Option<&[u8]> {
-        values.get_at(self.0.get() - 1)
-    }
+    type Values<T: Pod> = FlatValues<T>;
 
     fn bits(self) -> u64 {
         u64::from(self.0.get())
     }
 }
 
-#[expect(private_interfaces, reason = "nobody outside can name or call these")]
+impl PlainId {
+    #[inline]
+    fn index(self) -> u32 {
+        self.0.get() - 1
+    }
+
+    /// The id of a slot; none has the largest index.
+    #[inline]
+    fn of(index: u32) -> Self {
+        NonZeroU32::new(index + 1).map_or(Self(NonZeroU32::MAX), Self)
+    }
+}
+
+impl<T: Pod> sealed::Values<T, PlainId> for FlatValues<T> {
+    fn new(growth: Growth) -> Result<Self> {
+        Self::new(growth)
+    }
+
+    #[inline]
+    fn add(&mut self, value: &T) -> Result<PlainId> {
+        self.add(value).map(PlainId::of)
+    }
+
+    #[inline]
+    fn get(&self, id: PlainId) -> Option<&T> {
+        self.get(id.index())
+    }
+
+    #[inline]
+    fn remove(&mut self, id: PlainId) -> bool {
+        self.remove(id.index())
+    }
+
+    fn replace(&mut self, id: PlainId, value: &T) -> bool {
+        self.replace(id.index(), value)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below the count of slots")]
+    fn slabs(&self) -> impl Iterator<Item = u32> {
+        self.slabs().map(|slab| slab as u32)
+    }
+
+    fn values_of(&self, slab: u32) -> impl Iterator<Item = (PlainId, &T)> {
+        let values = self.values_of(slab as usize);
+        values.map(|(index, value)| (PlainId::of(index), value))
+    }
+
+    fn len(&self) -> u64 {
+        self.len()
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    fn release_empty(&mut self) -> u64 {
+        self.release_empty()
+    }
+
+    fn stats(&self) -> Stats {
+        self.stats()
+    }
+
+    fn pool_stats(&self) -> PoolStats {
+        self.pool_stats()
+    }
+}
+
 impl sealed::Sealed for ObjectId {
-    const FORM: (Generations, Numbers) = (Generations::Counted, Numbers::Fresh);
-
-    #[inline]
-    fn of(values: &Values, spot: Spot) -> Option<Self> {
-        Some(Self::new(spot, values.slab(spot.number)?.generation(spot.slot)))
-    }
-
-    #[inline]
-    fn spot(self, values: &Values) -> Option<Spot> {
-        self.find(values).map(|_| self.parts().0)
-    }
-
-    #[inline]
-    fn find(self, values: &Values) -> Option<&[u8]> {
-        let (spot, generation) = self.parts();
-        let slab = values.slab(spot.number)?;
-        slab.checked(spot.slot, generation)
-    }
+    type Values<T: Pod> = CheckedValues<T>;
 
     fn bits(self) -> u64 {
         self.to_bits()
+    }
+}
+
+/// Values in slabs of their own, with generations.
+pub struct CheckedValues<T> {
+    slabs: Slabs,
+    class: Class,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T> fmt::Debug for CheckedValues<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("CheckedValues").field(&self.slabs).finish()
+    }
+}
+
+impl<T: Pod> CheckedValues<T> {
+    /// The slot that the id names, if it is occupied.
+    #[inline]
+    fn spot(&self, id: ObjectId) -> Option<Spot> {
+        let (spot, generation) = id.parts();
+        self.slabs.slab(spot.number)?.checked(spot.slot, generation)?;
+        Some(spot)
+    }
+}
+
+impl<T: Pod> sealed::Values<T, ObjectId> for CheckedValues<T> {
+    fn new(growth: Growth) -> Result<Self> {
+        let class = Class::of(size_of::<T>());
+        let form = (Generations::Counted, Numbers::Fresh);
+        Ok(Self {
+            slabs: Pools::new(Anonymous::default(), growth, form)?,
+            class,
+            types: PhantomData,
+        })
+    }
+
+    #[inline]
+    fn add(&mut self, value: &T) -> Result<ObjectId> {
+        let spot = self.slabs.add(self.class, bytemuck::bytes_of(value))?;
+        let slab = self.slabs.slab(spot.number);
+        Ok(ObjectId::new(spot, slab.map_or(0, |slab| slab.generation(spot.slot))))
+    }
+
+    #[inline]
+    fn get(&self, id: ObjectId) -> Option<&T> {
+        let (spot, generation) = id.parts();
+        typed(self.slabs.slab(spot.number)?.checked(spot.slot, generation)?)
+    }
+
+    #[inline]
+    fn remove(&mut self, id: ObjectId) -> bool {
+        self.spot(id).is_some_and(|spot| self.slabs.remove(spot, size_of::<T>()))
+    }
+
+    fn replace(&mut self, id: ObjectId, value: &T) -> bool {
+        let Some(spot) = self.spot(id) else { return false };
+        let Some(slab) = self.slabs.slab_mut(spot.number) else { return false };
+        slab.replace(spot.slot, bytemuck::bytes_of(value));
+        true
+    }
+
+    fn slabs(&self) -> impl Iterator<Item = u32> {
+        self.slabs.slabs().map(|slab| slab.seat.number)
+    }
+
+    fn values_of(&self, number: u32) -> impl Iterator<Item = (ObjectId, &T)> {
+        self.slabs.slab(number).into_iter().flat_map(move |slab| {
+            slab.iter().filter_map(move |(slot, value)| {
+                let id = ObjectId::new(Spot { number, slot }, slab.generation(slot));
+                Some((id, typed(value)?))
+            })
+        })
+    }
+
+    fn len(&self) -> u64 {
+        self.slabs.len()
+    }
+
+    fn clear(&mut self) {
+        self.slabs.clear();
+    }
+
+    fn release_empty(&mut self) -> u64 {
+        self.slabs.release_empty()
+    }
+
+    fn stats(&self) -> Stats {
+        Stats::of(&self.slabs, 0)
+    }
+
+    fn pool_stats(&self) -> PoolStats {
+        PoolStats::of(&self.slabs, self.class)
     }
 }
 
@@ -147,6 +297,8 @@ impl fmt::Debug for PlainId {
     }
 }
 
+use sealed::Values as _;
+
 impl<T: Pod, I: PoolId> Pool<T, I> {
     /// Makes an empty pool.
     ///
@@ -173,8 +325,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
             let what = format!("values aligned to {}: 64 works at most", align_of::<T>());
             return Err(Error::argument(what));
         }
-        let values = Pools::new(Anonymous::default(), growth, I::FORM)?;
-        Ok(Self { values, class, types: PhantomData })
+        Ok(Self { values: I::Values::new(growth)? })
     }
 
     /// Adds a value and returns its id.
@@ -184,8 +335,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// `OutOfSpace` when memory is short, or 2³² plain ids are used.
     #[inline]
     pub fn add(&mut self, value: &T) -> Result<I> {
-        let spot = self.values.add(self.class, bytemuck::bytes_of(value))?;
-        I::of(&self.values, spot).ok_or_else(|| Error::argument("a slot without a slab"))
+        self.values.add(value)
     }
 
     /// Lends a value.
@@ -195,7 +345,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// `StaleId` for an id that names no value here.
     #[inline]
     pub fn get(&self, id: I) -> Result<&T> {
-        match id.find(&self.values).and_then(typed) {
+        match self.values.get(id) {
             Some(value) => Ok(value),
             None => Err(stale(id)),
         }
@@ -204,7 +354,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// Returns whether the id names a value.
     #[must_use]
     pub fn contains(&self, id: I) -> bool {
-        id.find(&self.values).is_some()
+        self.values.get(id).is_some()
     }
 
     /// Removes a value and returns it.
@@ -226,9 +376,7 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// `StaleId` for an id that names no value here.
     #[inline]
     pub fn remove(&mut self, id: I) -> Result<()> {
-        let spot = id.spot(&self.values).ok_or_else(|| stale(id))?;
-        self.values.remove(spot, size_of::<T>());
-        Ok(())
+        if self.values.remove(id) { Ok(()) } else { Err(stale(id)) }
     }
 
     /// Puts a value in another's place; the id stays.
@@ -237,15 +385,12 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     ///
     /// `StaleId` for an id that names no value here.
     pub fn replace(&mut self, id: I, value: &T) -> Result<()> {
-        let spot = id.spot(&self.values).ok_or_else(|| stale(id))?;
-        let slab = self.values.slab_mut(spot.number).ok_or_else(|| stale(id))?;
-        slab.replace(spot.slot, bytemuck::bytes_of(value));
-        Ok(())
+        if self.values.replace(id, value) { Ok(()) } else { Err(stale(id)) }
     }
 
     /// Returns all values with their ids, slab by slab.
     pub fn iter(&self) -> impl Iterator<Item = (I, &T)> {
-        self.values.slabs().flat_map(|slab| self.values_of(slab))
+        self.values.slabs().flat_map(|slab| self.values.values_of(slab))
     }
 
     /// Returns all values with their ids, on the threads of rayon, a slab at a time.
@@ -257,8 +402,8 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     {
         use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-        let slabs: Vec<&Slab<Memory<[u8]>>> = self.values.slabs().collect();
-        slabs.into_par_iter().flat_map_iter(|slab| self.values_of(slab))
+        let slabs: Vec<u32> = self.values.slabs().collect();
+        slabs.into_par_iter().flat_map_iter(|slab| self.values.values_of(slab))
     }
 
     /// Returns how many values there are.
@@ -286,23 +431,13 @@ impl<T: Pod, I: PoolId> Pool<T, I> {
     /// Returns the counts of the pool; what finds slabs is in [`Stats::directory_len`].
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::of(&self.values, 0)
+        self.values.stats()
     }
 
     /// Returns the counts of slabs alone; all 0 while there is none.
     #[must_use]
     pub fn pool_stats(&self) -> PoolStats {
-        PoolStats::of(&self.values, self.class)
-    }
-
-    fn values_of<'s>(
-        &'s self,
-        slab: &'s Slab<Memory<[u8]>>,
-    ) -> impl Iterator<Item = (I, &'s T)> + use<'s, T, I> {
-        let (values, number) = (&self.values, slab.seat.number);
-        slab.iter().filter_map(move |(slot, value)| {
-            Some((I::of(values, Spot { number, slot })?, typed(value)?))
-        })
+        self.values.pool_stats()
     }
 }
 

@@ -93,3 +93,57 @@ fn threads_see_every_value_once() {
     assert_eq!(sum, (0..100_000u64).filter(|at| at % 3 != 0).sum());
     assert_eq!(pool.par_iter().count() as u64, pool.len());
 }
+
+/// Slabs of 64 slots: they come, go and come again, and the lowest vacant slot is taken first.
+#[test]
+fn slabs_of_plain_values_come_and_go() {
+    let growth = Growth::default().slab_len_max(64 * 8).keep_vacant(0.25);
+    let mut pool = Pool::<u64>::with_growth(growth).unwrap();
+    let mut expected = std::collections::BTreeMap::new();
+    let mut state = 7u64;
+    for round in 0..60_000u64 {
+        state = state.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(round) ^ state >> 31;
+        // Swings from a few to some thousand and back.
+        let grows = (round / 5_000).is_multiple_of(2);
+        if (state >> 40) % 8 < if grows { 6 } else { 2 } {
+            let id = pool.add(&round).unwrap().to_bits();
+            assert_eq!(expected.insert(id, round), None, "a slot that is taken");
+        } else if let Some((&id, &value)) = expected.range((state >> 50) as u32..).next() {
+            assert_eq!(pool.take(PlainId::from_bits(id).unwrap()).unwrap(), value);
+            expected.remove(&id);
+        }
+        if round % 10_007 == 0 {
+            pool.release_empty();
+        }
+        if round % 1_009 == 0 {
+            let found: Vec<_> = pool.iter().map(|(id, &value)| (id.to_bits(), value)).collect();
+            assert!(found.iter().copied().eq(expected.iter().map(|(&id, &value)| (id, value))));
+            let stats = pool.pool_stats();
+            assert_eq!((stats.live, stats.payload), (pool.len(), 8 * pool.len()));
+            assert!(stats.payload <= stats.mapped && stats.live <= 64 * stats.slabs);
+        }
+    }
+    assert_eq!(pool.len(), expected.len() as u64);
+    for (&id, &value) in &expected {
+        assert_eq!(pool.take(PlainId::from_bits(id).unwrap()).unwrap(), value);
+    }
+    pool.release_empty();
+    assert_eq!((pool.pool_stats().slabs, pool.iter().count()), (0, 0));
+    assert_eq!(pool.add(&1).unwrap().to_bits(), 1, "the lowest again");
+}
+
+#[test]
+fn the_lowest_vacant_slot_of_a_pool_is_taken_first() {
+    let growth = Growth::default().slab_len_max(1);
+    let mut pool = Pool::<[u8; 5]>::with_growth(growth).unwrap();
+    let ids: Vec<PlainId> = (0..10_000u32).map(|_| pool.add(b"12345").unwrap()).collect();
+    assert!(ids.iter().zip(1..).all(|(id, bits)| id.to_bits() == bits));
+    let gaps = [9_999, 64, 4_097, 63, 5, 0, 128];
+    for gap in gaps {
+        pool.remove(ids[gap]).unwrap();
+    }
+    for gap in [0, 5, 63, 64, 128, 4_097, 9_999] {
+        assert_eq!(pool.add(b"54321").unwrap(), ids[gap]);
+    }
+    assert_eq!(pool.add(b"54321").unwrap().to_bits(), 10_001);
+}
