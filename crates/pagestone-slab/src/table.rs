@@ -1,5 +1,7 @@
 //! A hash table of numbers, 4 bytes each: what they stand for is hashed and compared by the caller.
 
+use pagestone_storage::raw::matches;
+
 /// Numbers in a cache line, which is looked at as a whole.
 const LINE: usize = 16;
 /// So many of them are used on average before the table is built again.
@@ -52,8 +54,9 @@ impl Table {
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let (mask, tag) = (self.mask(), self.tag(hash));
-        for line in self.lines_from(hash) {
-            let line = &self.lines[line].0;
+        let mut at = self.home(hash);
+        for _ in 0..self.lines.len() {
+            let line = &self.lines[at].0;
             let mut alike = matches(line, !mask, tag);
             while alike != 0 {
                 let number = line[alike.trailing_zeros() as usize % LINE] & mask;
@@ -65,6 +68,7 @@ impl Table {
             if matches(line, !0, 0) != 0 {
                 break;
             }
+            at = self.next(at);
         }
         None
     }
@@ -80,8 +84,9 @@ impl Table {
     #[inline]
     pub(crate) fn insert(&mut self, hash: u64, number: u32) {
         let (mask, entry) = (self.mask(), self.tag(hash) | number);
-        for line in self.lines_from(hash) {
-            let line = &mut self.lines[line].0;
+        let mut at = self.home(hash);
+        for _ in 0..self.lines.len() {
+            let line = &mut self.lines[at].0;
             let mut free = matches(line, !0, 0);
             if free == 0 && self.removed != 0 {
                 free = matches(line, !0, mask);
@@ -92,6 +97,7 @@ impl Table {
                 self.live += 1;
                 return;
             }
+            at = self.next(at);
         }
         debug_assert!(false, "a full table was asked to take a number");
     }
@@ -100,8 +106,9 @@ impl Table {
     #[inline]
     pub(crate) fn remove(&mut self, hash: u64, number: u32) -> bool {
         let (mask, entry) = (self.mask(), self.tag(hash) | number);
-        for line in self.lines_from(hash) {
-            let line = &mut self.lines[line].0;
+        let mut at = self.home(hash);
+        for _ in 0..self.lines.len() {
+            let line = &mut self.lines[at].0;
             let found = matches(line, !0, entry);
             // Where a place was never used nobody has looked further.
             let is_last = matches(line, !0, 0) != 0;
@@ -114,15 +121,15 @@ impl Table {
             if is_last {
                 break;
             }
+            at = self.next(at);
         }
         false
     }
 
-    /// Lines to look at, in order.
+    /// The line to look at behind this one.
     #[inline]
-    fn lines_from(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        let (home, lines) = (self.home(hash), self.lines.len());
-        (home..lines).chain(0..home)
+    fn next(&self, line: usize) -> usize {
+        if line + 1 < self.lines.len() { line + 1 } else { 0 }
     }
 
     #[inline]
@@ -136,16 +143,6 @@ impl Table {
         let low = hash as u32;
         low & !self.mask()
     }
-}
-
-/// A bit for each number of the line that is `wanted` where `mask` has bits.
-#[inline]
-fn matches(line: &[u32; LINE], mask: u32, wanted: u32) -> u32 {
-    let mut bits = 0;
-    for (at, entry) in line.iter().enumerate() {
-        bits |= u32::from(entry & mask == wanted) << at;
-    }
-    bits
 }
 
 #[cfg(test)]
