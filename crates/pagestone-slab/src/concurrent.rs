@@ -18,7 +18,7 @@ use crate::{
 
 mod table;
 
-use table::Table;
+use table::Tables;
 
 /// Shards, each with a lock of its own for inserts.
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -68,9 +68,7 @@ pub struct ConcurrentInterner<C: Content + ?Sized = str, S = RandomState> {
 /// A part of the strings, chosen by hash.
 #[derive(Debug)]
 struct Shard<C: Content + ?Sized> {
-    /// Which of the tables is looked at; stored after it was filled.
-    level: AtomicU32,
-    tables: [OnceLock<Table>; TABLES],
+    tables: Tables<TABLES>,
     /// By number less 1: length and 1, which text, where in it; 0 before it is there.
     entries: [OnceLock<Box<[AtomicU64]>>; PARTS],
     texts: [OnceLock<Appended<C>>; TEXTS],
@@ -186,8 +184,7 @@ impl<C: Content + ?Sized, S: BuildHasher> ConcurrentInterner<C, S> {
 impl<C: Content + ?Sized> Shard<C> {
     fn new() -> Self {
         Self {
-            level: AtomicU32::new(0),
-            tables: std::array::from_fn(|_| OnceLock::new()),
+            tables: Tables::new(FIRST_BITS),
             entries: std::array::from_fn(|_| OnceLock::new()),
             texts: std::array::from_fn(|_| OnceLock::new()),
             count: AtomicU32::new(0),
@@ -196,13 +193,8 @@ impl<C: Content + ?Sized> Shard<C> {
     }
 
     #[inline]
-    fn table(&self) -> Option<&Table> {
-        self.tables[self.level.load(Ordering::Acquire) as usize].get()
-    }
-
-    #[inline]
     fn find(&self, hash: u64, string: &C) -> Option<u32> {
-        self.table()?.find(hash, |number| self.text(number) == Some(string))
+        self.tables.find(hash, |number| self.text(number) == Some(string))
     }
 
     /// The string of a number.
@@ -236,8 +228,7 @@ impl<C: Content + ?Sized> Shard<C> {
         }
         let number = self.count.load(Ordering::Relaxed) + 1;
         let Some((part, at)) = place(number).filter(|_| number < 1 << (NUMBER_BITS - 1)) else {
-            let what = "every symbol of a shard was given";
-            return Err(Error::refused(ErrorKind::OutOfSpace, what));
+            return Err(out_of_symbols());
         };
         let (which, start) = self.append(&mut end, string)?;
         let len = string.as_bytes().len() as u64 + 1;
@@ -251,31 +242,12 @@ impl<C: Content + ?Sized> Shard<C> {
             (0..count).map(|_| AtomicU64::new(0)).collect()
         });
         entries[at].store(entry, Ordering::Release);
-        self.publish(hash, number, hasher);
+        let rehash = |number| Some(hasher.hash_one(self.text(number)?));
+        if !self.tables.insert((hash, number), rehash) {
+            return Err(out_of_symbols());
+        }
         self.count.store(number, Ordering::Release);
         Ok(number)
-    }
-
-    /// Puts a number into the table, or into the next one with all others.
-    fn publish<S: BuildHasher>(&self, hash: u64, number: u32, hasher: &S) {
-        let level = self.level.load(Ordering::Relaxed) as usize;
-        let table = self.tables[level].get_or_init(|| Table::new(FIRST_BITS));
-        if (number as usize) < table.capacity() {
-            table.insert(hash, number);
-            return;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "below the count of tables")]
-        let bits = FIRST_BITS + level as u32 + 1;
-        self.tables[level + 1].get_or_init(|| {
-            let next = Table::new(bits);
-            for number in 1..=number {
-                if let Some(string) = self.text(number) {
-                    next.insert(hasher.hash_one(string), number);
-                }
-            }
-            next
-        });
-        self.level.fetch_add(1, Ordering::Release);
     }
 
     /// Appends to the text, or begins the next one: which, and where.
@@ -296,11 +268,10 @@ impl<C: Content + ?Sized> Shard<C> {
     }
 
     fn mapped(&self) -> u64 {
-        let tables: u64 = self.tables.iter().filter_map(OnceLock::get).map(Table::mapped).sum();
         let entries = self.entries.iter().filter_map(OnceLock::get);
         let entries: usize = entries.map(|part| size_of_val(&**part)).sum();
         let texts: u64 = self.texts.iter().filter_map(OnceLock::get).map(Appended::len).sum();
-        tables + (entries + size_of::<Self>()) as u64 + texts
+        self.tables.mapped() + (entries + size_of::<Self>()) as u64 + texts
     }
 }
 
@@ -319,6 +290,11 @@ fn symbol(shard: usize, number: u32) -> Symbol {
     let shard = shard as u32;
     // Numbers begin at 1, so no symbol is 0.
     Symbol::from_bits(number << SHARD_BITS | shard).unwrap_or(Symbol::LAST)
+}
+
+#[cold]
+fn out_of_symbols() -> Error {
+    Error::refused(ErrorKind::OutOfSpace, "every symbol of a shard was given")
 }
 
 #[cfg(all(test, not(loom)))]
