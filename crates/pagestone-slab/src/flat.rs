@@ -181,7 +181,7 @@ impl<T: Pod> FlatValues<T> {
     /// Bytes of the pages that a slab uses, for values and bits; all slabs before it are whole.
     fn mapped_of(&self, slab: &Slab, at: usize) -> usize {
         let (size, used) = (size_of::<T>(), slab.used as usize);
-        let first = at * size << self.slab_bits;
+        let first = (at * size) << self.slab_bits;
         let page = if HUGE_FROM <= first { HUGE } else { PAGE };
         let end = (first + used * size).next_multiple_of(page);
         let bits = (used.div_ceil(8)).next_multiple_of(PAGE.min(1 << (self.slab_bits - 3)));

@@ -85,26 +85,26 @@ impl Table {
 pub(super) struct Tables<const N: usize> {
     /// Which of the tables is looked at; stored after it was filled.
     level: AtomicU32,
-    tables: [OnceLock<Table>; N],
+    made: [OnceLock<Table>; N],
     /// The first table has 2 to the power of this places.
     first_bits: u32,
 }
 
 impl<const N: usize> Tables<N> {
     pub(super) fn new(first_bits: u32) -> Self {
-        let tables = std::array::from_fn(|_| OnceLock::new());
-        Self { level: AtomicU32::new(0), tables, first_bits }
+        let made = std::array::from_fn(|_| OnceLock::new());
+        Self { level: AtomicU32::new(0), made, first_bits }
     }
 
     pub(super) fn mapped(&self) -> u64 {
-        self.tables.iter().filter_map(OnceLock::get).map(Table::mapped).sum()
+        self.made.iter().filter_map(OnceLock::get).map(Table::mapped).sum()
     }
 
     /// As [`Table::find`].
     #[inline]
     pub(super) fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
         let level = self.level.load(Ordering::Acquire) as usize;
-        self.tables.get(level)?.get()?.find(hash, is)
+        self.made.get(level)?.get()?.find(hash, is)
     }
 
     /// Inserts a number, one more than the last, or builds the next table of all numbers, whose
@@ -115,13 +115,13 @@ impl<const N: usize> Tables<N> {
         rehash: impl Fn(u32) -> Option<u64>,
     ) -> bool {
         let level = self.level.load(Ordering::Relaxed);
-        let Some(table) = self.tables.get(level as usize) else { return false };
+        let Some(table) = self.made.get(level as usize) else { return false };
         let table = table.get_or_init(|| Table::new(self.first_bits));
         if (number as usize) < table.capacity() {
             table.insert(hash, number);
             return true;
         }
-        let Some(next) = self.tables.get(level as usize + 1) else { return false };
+        let Some(next) = self.made.get(level as usize + 1) else { return false };
         next.get_or_init(|| {
             let next = Table::new(self.first_bits + level + 1);
             for number in 1..=number {
