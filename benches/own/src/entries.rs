@@ -21,6 +21,8 @@ pub use self::{
     work::{Work, key_of},
 };
 
+pub(crate) use self::phases::{at_share, float, nanos_each, warm};
+
 use crate::{Folder, Result};
 
 /// One quantity: its name, its value, its unit.

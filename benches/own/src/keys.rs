@@ -28,9 +28,10 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
-    fn shuffle(&mut self, keys: &mut [u64]) {
-        for last in (1..keys.len()).rev() {
-            keys.swap(last, self.below(last + 1));
+    /// Puts them in random order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
         }
     }
 }

@@ -9,6 +9,8 @@ mod sorted; // a sorted storage with an accelerator, and what is looked up in it
 mod process; // children, private memory, bytes of devices, who runs first
 pub mod heap; // workload H: the blocks, and who keeps them
 pub mod entries; // workload E: the entries, and who keeps them
+pub mod slots; // workload B: equal values, and who keeps them
+pub mod strings; // workload I: strings that come again and again, and who keeps them once
 mod device; // bytes that a block device has written
 mod raw; // mapped files and blocks of mimalloc: the home of unsafe code
 
@@ -21,7 +23,7 @@ pub use crate::{
         Watch, device_reads, private_memory, resident_peak, run_and_kill, run_child,
         scheduled_first, waits_of_thread, written_bytes,
     },
-    raw::{Mapping, MiBlock, Populate},
+    raw::{Counting, Mapping, MiBlock, MiBox, Populate, allocated},
     scale::Scale,
     sorted::{Accelerator, Probes, Sorted, sorted_pairs},
     words::{KEY, Words, with_keys},

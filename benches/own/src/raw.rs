@@ -2,14 +2,16 @@
 #![expect(unsafe_code, reason = "baselines map files and call an allocator by hand")]
 
 use std::{
-    alloc::{GlobalAlloc, Layout},
+    alloc::{GlobalAlloc, Layout, System},
     fs::{File, OpenOptions},
     ops::Range,
     path::Path,
     ptr::{self, NonNull},
     slice,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
+use bytemuck::Pod;
 use mimalloc::MiMalloc;
 use rustix::{
     fs::{FallocateFlags, fallocate, fdatasync},
@@ -214,5 +216,86 @@ impl Drop for MiBlock {
         let layout = must(Layout::from_size_align(self.len as usize, ALIGN));
         // SAFETY: the allocation of B1, with its layout.
         unsafe { MiMalloc.dealloc(self.start.as_ptr(), layout) };
+    }
+}
+
+/// A value in memory of mimalloc, where a `Box` would have it if that were the program's allocator.
+///
+/// X1: `start` is an allocation with the layout of `T`, which holds a `T` and is nobody else's.
+#[derive(Debug)]
+pub struct MiBox<T: Pod>(NonNull<T>);
+
+impl<T: Pod> MiBox<T> {
+    /// Allocates, and puts the value there.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory.
+    #[must_use]
+    #[inline]
+    pub fn new(value: T) -> Self {
+        const { assert!(size_of::<T>() != 0, "a value of no bytes") };
+        // SAFETY: the size is not 0, asserted above.
+        let start = NonNull::new(unsafe { MiMalloc.alloc(Layout::new::<T>()) });
+        let start = must(start.ok_or("mimalloc has no memory")).cast::<T>();
+        // SAFETY: an allocation with the layout of `T`, just made.
+        unsafe { start.write(value) };
+        Self(start)
+    }
+
+    /// The value.
+    #[must_use]
+    #[inline]
+    pub fn get(&self) -> &T {
+        // SAFETY: X1, and the loan ends before the block drops.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: Pod> Drop for MiBox<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the allocation of X1, with its layout; a plain value needs no drop.
+        unsafe { MiMalloc.dealloc(self.0.as_ptr().cast(), Layout::new::<T>()) };
+    }
+}
+
+/// The system's allocator, which counts what is in use.
+#[derive(Debug)]
+pub struct Counting;
+
+static IN_USE: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes in use by blocks of [`Counting`], each rounded up to 16 with a head of 8 bytes; 0 in a
+/// program that has another allocator.
+#[must_use]
+pub fn allocated() -> u64 {
+    IN_USE.load(Ordering::Relaxed)
+}
+
+const fn taken_by(layout: Layout) -> u64 {
+    (layout.size() as u64 + 8).next_multiple_of(16)
+}
+
+// SAFETY: each call is that of the system's allocator, with the same arguments and result.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(taken_by(layout), Ordering::Relaxed);
+        // SAFETY: the promises of this call are those of the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(taken_by(layout), Ordering::Relaxed);
+        // SAFETY: the promises of this call are those of the caller.
+        unsafe { System.dealloc(start, layout) }
+    }
+
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let grown = (new_size as u64 + 8).next_multiple_of(16);
+        IN_USE.fetch_add(grown, Ordering::Relaxed);
+        IN_USE.fetch_sub(taken_by(layout), Ordering::Relaxed);
+        // SAFETY: the promises of this call are those of the caller.
+        unsafe { System.realloc(start, layout, new_size) }
     }
 }

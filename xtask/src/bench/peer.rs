@@ -24,8 +24,26 @@ struct Peer {
 
 /// A crate of a workspace of its own, which nothing else compiles.
 const CRATE: &str = "benches/peers/Cargo.toml";
-/// The first words of the quantities that it tells.
-const ENGINES: [&str; 6] = ["canopydb", "fjall", "lmdb", "redb", "sled", "sqlite"];
+/// Its programs, each with the first words of the quantities that it tells. An allocator has a
+/// program for itself.
+const ENGINES: &[(&str, &[&str])] = &[
+    ("bench-peers", &["canopydb", "fjall", "lmdb", "redb", "sled", "sqlite"]),
+    (
+        "volatile",
+        &[
+            "arcintern",
+            "internment",
+            "lasso",
+            "shardedslab",
+            "slab",
+            "slotmap",
+            "stringinterner",
+            "thunderdome",
+            "ustr",
+        ],
+    ),
+    ("jemalloc", &["jemalloc"]),
+];
 
 const PEERS: &[Peer] = &[Peer {
     name: "boost",
@@ -38,8 +56,8 @@ const QUICK_DIVISOR: u64 = 20;
 
 /// What the program of the quantity `name` prints; none, and a word about it, where it cannot be.
 pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<String>> {
-    if is_engine(name) {
-        return run_engine(root, name, options).map(Some);
+    if let Some(program) = engine(name) {
+        return run_engine(root, (program, name), options).map(Some);
     }
     let peer = find(name).with_context(|| format!("no program tells {name}"))?;
     let Some(program) = compiled(root, peer)? else { return Ok(None) };
@@ -54,14 +72,18 @@ pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<S
     Ok(Some(String::from_utf8(output.stdout)?))
 }
 
-fn is_engine(name: &str) -> bool {
-    name.split_once('_').is_some_and(|(engine, _)| ENGINES.contains(&engine))
+/// The program of the crate that tells a quantity; none for those in C++.
+fn engine(name: &str) -> Option<&'static str> {
+    let (engine, _) = name.split_once('_')?;
+    let mut programs = ENGINES.iter();
+    programs.find(|(_, engines)| engines.contains(&engine)).map(|(program, _)| *program)
 }
 
 /// What the crate prints for a quantity and all others of its group.
-fn run_engine(root: &Path, name: &str, options: &Options) -> Result<String> {
+fn run_engine(root: &Path, (program, name): (&str, &str), options: &Options) -> Result<String> {
     let mut command = cargo(root);
-    command.args(["run", "--release", "--quiet", "--manifest-path", CRATE, "--target-dir"]);
+    command.args(["run", "--release", "--quiet", "--manifest-path", CRATE, "--bin", program]);
+    command.arg("--target-dir");
     // Its dependencies have other features than ours: neither makes the other compile again.
     command.arg(target_dir(root).join("peers")).args(["--", name]);
     if options.quick {
@@ -105,7 +127,12 @@ mod tests {
     #[test]
     fn a_quantity_names_its_program() {
         assert_eq!(find("boost_fill").map(|peer| peer.name), Some("boost"));
-        assert!(is_engine("lmdb_work_add") && !is_engine("boost_fill") && !is_engine("lmdb"));
+        let check = |name, program| assert_eq!(engine(name), program, "{name}");
+        check("lmdb_work_add", Some("bench-peers"));
+        check("slotmap_16_get", Some("volatile"));
+        check("jemalloc_16_add", Some("jemalloc"));
+        check("boost_fill", None);
+        check("lmdb", None);
         assert!(find("boost").is_none());
         assert!(find("unknown_fill").is_none());
     }

@@ -3,6 +3,7 @@
 mod buffer; // the rows of the entry buffer
 mod heap; // the rows of the heap
 mod heapdump; // the rows of the heap dump's index
+mod slab; // the rows of the slab layer
 mod storage; // the rows of the storage
 
 use std::fmt;
@@ -14,6 +15,7 @@ pub(crate) enum Suite {
     Buffer,
     Heap,
     Heapdump,
+    Slab,
     Storage,
 }
 
@@ -96,6 +98,7 @@ pub(super) fn rows(suite: Suite) -> &'static [Row] {
         Suite::Buffer => buffer::ROWS,
         Suite::Heap => heap::ROWS,
         Suite::Heapdump => heapdump::ROWS,
+        Suite::Slab => slab::ROWS,
         Suite::Storage => storage::ROWS,
     }
 }
@@ -186,6 +189,7 @@ impl fmt::Display for Suite {
             Self::Buffer => "buffer",
             Self::Heap => "heap",
             Self::Heapdump => "heapdump",
+            Self::Slab => "slab",
             Self::Storage => "storage",
         })
     }

@@ -178,20 +178,20 @@ fn check<S: EntryStore>(store: &S, work: &Work) -> Result<()> {
 
 /// Touches memory and gives it back: the host of a virtual machine has it ready then, which else
 /// is paid by whoever runs first.
-pub(super) fn warm(scale: Scale) {
+pub(crate) fn warm(scale: Scale) {
     std::hint::black_box(vec![1_u8; scale.count(1200 << 20)]);
 }
 
-pub(super) fn nanos_each(time: Duration, count: usize) -> f64 {
+pub(crate) fn nanos_each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / float(count as u64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits of a count")]
-pub(super) const fn float(count: u64) -> f64 {
+pub(crate) const fn float(count: u64) -> f64 {
     count as f64
 }
 
-pub(super) fn at_share(mut values: Vec<f64>, share: f64) -> f64 {
+pub(crate) fn at_share(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     #[expect(
         clippy::cast_possible_truncation,

@@ -62,6 +62,28 @@ fn buffers_are_measured() {
 }
 
 #[test]
+fn slabs_are_measured() {
+    check("slab_store_16_get_again");
+    check("slab_plain_64_overhead_counted");
+    check("slab_pool_16_add_again");
+    check("slab_checked_64_remove");
+    check("slab_mimalloc_16_overhead");
+    check("slab_store_search_present_many");
+    check("slab_hashbrown_search_absent");
+    check("slab_store_scan64_rate_wall");
+}
+
+#[test]
+fn interners_are_measured() {
+    check("slab_interner_words_memory");
+    check("slab_counted_words_memory_again");
+    check("slab_counted_words_release_removing");
+    check("slab_interner_packages_intern");
+    check("slab_shared_words_known");
+    check("slab_shared_threads_known_two");
+}
+
+#[test]
 fn a_heap_that_is_not_plugged_in_is_skipped_or_measured() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_measure"));
     let name = "heap_ours_work_fill";
