@@ -87,7 +87,11 @@ pub fn phases<S: SlotStore<WORDS>, const WORDS: usize>(scale: Scale) -> Result<V
 
     let (half, _) = ids.split_at_mut(count / 2);
     let gone: Vec<u64> = half.iter().map(|id| store.get(id)).collect();
-    bench.time("remove", half.len(), || half.iter_mut().for_each(|id| store.remove(id)));
+    bench.time("remove", half.len(), || {
+        for id in half.iter_mut() {
+            store.remove(id);
+        }
+    });
     bench.time("add_again", half.len(), || {
         for (id, number) in half.iter_mut().zip(&gone) {
             *id = store.add(&value_of(*number));

@@ -131,7 +131,9 @@ fn phases<S: StringStore>(strings: &[&str], scale: Scale) -> Result<Vec<Told>> {
             random.shuffle(&mut again);
         }
         time(&mut told, ("release", count), || {
-            again.iter_mut().for_each(|symbol| store.release(symbol));
+            for symbol in &mut again {
+                store.release(symbol);
+            }
         });
         release_last(&mut told, (store, symbols, before), &distinct);
     }
@@ -147,7 +149,9 @@ fn release_last<S: StringStore>(
     let before = store.memory(base);
     let count = symbols.len();
     time(told, ("release_last", count), || {
-        symbols.iter_mut().for_each(|symbol| store.release(symbol));
+        for symbol in &mut symbols {
+            store.release(symbol);
+        }
     });
     // No new memory for symbols: they take the places of the old ones.
     time(told, ("intern_again", distinct.len()), || {
@@ -162,7 +166,9 @@ fn release_last<S: StringStore>(
     symbols.truncate(distinct.len());
     Random::new(6).shuffle(&mut symbols);
     time(told, ("release_removing", symbols.len()), || {
-        symbols.iter_mut().for_each(|symbol| store.release(symbol));
+        for symbol in &mut symbols {
+            store.release(symbol);
+        }
     });
 }
 

@@ -220,9 +220,9 @@ mod tests {
             for string in strings_of(stanza) {
                 strings += 1;
                 strings_len += string.len();
-                let (all, in_dropped) = map.entry(string).or_default();
+                let (all, of_section) = map.entry(string).or_default();
                 *all += 1;
-                *in_dropped += usize::from(is_dropped);
+                *of_section += usize::from(is_dropped);
             }
         }
         let expected = Counts {
@@ -232,7 +232,7 @@ mod tests {
             distinct: map.len(),
             distinct_len: map.keys().map(|string| string.len()).sum(),
             dropped,
-            gone: map.values().filter(|(all, in_dropped)| all == in_dropped).count(),
+            gone: map.values().filter(|(all, of_section)| all == of_section).count(),
             mapped: counts.mapped,
         };
         assert_eq!(counts, expected);

@@ -1,4 +1,4 @@
-//! Programs of benches/peers: other engines, compiled where that is possible.
+//! Programs of benches/peers: other engines and crates, compiled where that is possible.
 
 use std::{
     fs,
@@ -22,15 +22,25 @@ struct Peer {
     count: u64,
 }
 
-/// A crate of a workspace of its own, which nothing else compiles.
-const CRATE: &str = "benches/peers/Cargo.toml";
-/// Its programs, each with the first words of the quantities that it tells. An allocator has a
-/// program for itself.
-const ENGINES: &[(&str, &[&str])] = &[
-    ("bench-peers", &["canopydb", "fjall", "lmdb", "redb", "sled", "sqlite"]),
-    (
-        "volatile",
-        &[
+/// A program of a crate that is a workspace of its own, which nothing else compiles.
+#[derive(Debug)]
+struct Engines {
+    manifest: &'static str,
+    program: &'static str,
+    /// The first words of the quantities that it tells.
+    names: &'static [&'static str],
+}
+
+const ENGINES: &[Engines] = &[
+    Engines {
+        manifest: "benches/peers/Cargo.toml",
+        program: "bench-peers",
+        names: &["canopydb", "fjall", "lmdb", "redb", "sled", "sqlite"],
+    },
+    Engines {
+        manifest: "benches/peers/volatile/Cargo.toml",
+        program: "volatile",
+        names: &[
             "arcintern",
             "internment",
             "lasso",
@@ -41,8 +51,13 @@ const ENGINES: &[(&str, &[&str])] = &[
             "thunderdome",
             "ustr",
         ],
-    ),
-    ("jemalloc", &["jemalloc"]),
+    },
+    // An allocator has a program for itself.
+    Engines {
+        manifest: "benches/peers/volatile/Cargo.toml",
+        program: "jemalloc",
+        names: &["jemalloc"],
+    },
 ];
 
 const PEERS: &[Peer] = &[Peer {
@@ -56,8 +71,8 @@ const QUICK_DIVISOR: u64 = 20;
 
 /// What the program of the quantity `name` prints; none, and a word about it, where it cannot be.
 pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<String>> {
-    if let Some(program) = engine(name) {
-        return run_engine(root, (program, name), options).map(Some);
+    if let Some(engines) = engines(name) {
+        return run_engine(root, (engines, name), options).map(Some);
     }
     let peer = find(name).with_context(|| format!("no program tells {name}"))?;
     let Some(program) = compiled(root, peer)? else { return Ok(None) };
@@ -72,18 +87,17 @@ pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<S
     Ok(Some(String::from_utf8(output.stdout)?))
 }
 
-/// The program of the crate that tells a quantity; none for those in C++.
-fn engine(name: &str) -> Option<&'static str> {
+/// The program of a crate that tells a quantity; none for those in C++.
+fn engines(name: &str) -> Option<&'static Engines> {
     let (engine, _) = name.split_once('_')?;
-    let mut programs = ENGINES.iter();
-    programs.find(|(_, engines)| engines.contains(&engine)).map(|(program, _)| *program)
+    ENGINES.iter().find(|engines| engines.names.contains(&engine))
 }
 
 /// What the crate prints for a quantity and all others of its group.
-fn run_engine(root: &Path, (program, name): (&str, &str), options: &Options) -> Result<String> {
+fn run_engine(root: &Path, (engines, name): (&Engines, &str), options: &Options) -> Result<String> {
     let mut command = cargo(root);
-    command.args(["run", "--release", "--quiet", "--manifest-path", CRATE, "--bin", program]);
-    command.arg("--target-dir");
+    command.args(["run", "--release", "--quiet", "--manifest-path", engines.manifest]);
+    command.args(["--bin", engines.program, "--target-dir"]);
     // Its dependencies have other features than ours: neither makes the other compile again.
     command.arg(target_dir(root).join("peers")).args(["--", name]);
     if options.quick {
@@ -127,7 +141,9 @@ mod tests {
     #[test]
     fn a_quantity_names_its_program() {
         assert_eq!(find("boost_fill").map(|peer| peer.name), Some("boost"));
-        let check = |name, program| assert_eq!(engine(name), program, "{name}");
+        let check = |name, expected| {
+            assert_eq!(engines(name).map(|engines| engines.program), expected, "{name}");
+        };
         check("lmdb_work_add", Some("bench-peers"));
         check("slotmap_16_get", Some("volatile"));
         check("jemalloc_16_add", Some("jemalloc"));

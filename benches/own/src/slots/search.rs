@@ -45,7 +45,7 @@ pub fn search(scale: Scale) -> Result<Vec<Told>> {
     let false_hits = bench.time("absent", count, || absent.iter().filter_map(find).count());
     let batched = bench.time("present_many", count, || {
         let ids = present.chunks(BATCH).flat_map(|values| {
-            let values: Vec<&[u8]> = values.iter().map(|v| bytemuck::bytes_of(v)).collect();
+            let values: Vec<&[u8]> = values.iter().map(bytemuck::bytes_of).collect();
             store.search_many(&values)
         });
         ids.flatten().map(ObjectId::to_bits).fold(0, u64::wrapping_add)

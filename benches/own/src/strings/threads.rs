@@ -50,15 +50,15 @@ fn tell(
     (strings, work): (usize, &(impl Fn(usize) -> usize + Sync)),
 ) -> Result<()> {
     let start = Barrier::new(threads);
-    let timed = |part: usize| {
+    let run = |part: usize| {
         start.wait();
         let wall = Clock::Wall.now();
         let (cpu, done) = Clock::Thread.time(|| work(part));
         (done == strings).then(|| (cpu, Clock::Wall.since(wall)))
     };
-    let timed = &timed;
+    let run = &run;
     let times: Vec<(Duration, Duration)> = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|part| scope.spawn(move || timed(part))).collect();
+        let running: Vec<_> = (0..threads).map(|part| scope.spawn(move || run(part))).collect();
         running.into_iter().map(|thread| thread.join().ok().flatten()).collect::<Option<_>>()
     })
     .ok_or("a thread has failed")?;
