@@ -13,14 +13,17 @@ pub(crate) enum Layer {
     Heap,
     /// Entries of a buffer: the log that it stands on, in the same files as blocks.
     Buffer,
+    /// Objects in slots and numbers, in the same files as blocks.
+    Slab,
 }
 
 impl Layer {
     /// Which tests of `pagestone-heap` run.
     fn tests(self) -> &'static [&'static str] {
         match self {
-            Self::Heap => &["crash::", "--skip", "crash::logs::"],
+            Self::Heap => &["crash::", "--skip", "crash::logs::", "--skip", "crash::slabs::"],
             Self::Buffer => &["crash::logs::"],
+            Self::Slab => &["crash::slabs::"],
         }
     }
 }

@@ -13,23 +13,30 @@ pub(crate) enum Subject {
     Heap,
     /// Entries, and the log below them.
     Buffer,
+    /// Objects in slots of slabs.
+    Slab,
 }
 
 /// Modules of tests, each with the crate that they are of.
 type Tests = &'static [(&'static str, &'static [&'static str])];
 
+const HOSTILE_HEAP: [&str; 5] =
+    ["hostile::", "--skip", "hostile::logs::", "--skip", "hostile::slabs::"];
+
 impl Subject {
     fn killed(self) -> Tests {
         match self {
-            Self::Heap => &[("pagestone-heap", &["torture::", "threads::", "processes::"])],
+            Self::Heap => &[("pagestone-heap", &["torture::", "threads::", "processes::", "--skip", "slab_torture::"])],
             Self::Buffer => &[("pagestone-buffer", &["torture::"])],
+            Self::Slab => &[("pagestone-heap", &["slab_torture::"])],
         }
     }
 
     fn hostile(self) -> Tests {
         match self {
-            Self::Heap => &[("pagestone-heap", &["hostile::", "--skip", "hostile::logs::"])],
+            Self::Heap => &[("pagestone-heap", &HOSTILE_HEAP)],
             Self::Buffer => &[("pagestone-heap", &["hostile::logs::"])],
+            Self::Slab => &[("pagestone-heap", &["hostile::slabs::"])],
         }
     }
 
@@ -37,6 +44,7 @@ impl Subject {
         match self {
             Self::Heap => "heap",
             Self::Buffer => "buffer",
+            Self::Slab => "slab",
         }
     }
 }

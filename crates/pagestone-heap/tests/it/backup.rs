@@ -13,7 +13,7 @@ use pagestone_storage::seam::{Plan, watch};
 use rstest::rstest;
 
 use crate::{
-    crash::session::contents as all,
+    crash::view::contents as all,
     support::{Dice, Scene, check_clean, mark_of, marked, options},
 };
 

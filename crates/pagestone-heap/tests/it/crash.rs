@@ -6,8 +6,10 @@
 
 pub(crate) mod model; // what a file holds, and what it may hold after a crash
 pub(crate) mod session; // one open file, one operation at a time
+pub(crate) mod view; // what its stores show
 pub(crate) mod place; // a real file that shows any image
 mod entries; // operations on a log
+mod slots; // operations on slabs and numbers
 mod salvage; // what its segments tell
 mod reader; // a reader between the writer's stores
 mod check; // an image opened, compared, used
@@ -151,5 +153,33 @@ mod logs {
         let budget = Budget::read();
         let run = |number, tally: &mut Tally| beside::run((Lean::Log, budget.seed + number), tally);
         budget.spend("log: readers", 3, run);
+    }
+}
+
+/// The same with objects in slots, and numbers; `cargo xtask crash slab` runs these for longer.
+mod slabs {
+    use super::{Budget, Lean, Tally, beside, exhaustive, random};
+
+    #[test]
+    fn every_pair_of_operations_at_every_boundary() {
+        let budget = Budget::read();
+        let mut pairs = exhaustive::Sequences::new(2, (Lean::Slab, &exhaustive::SLAB), budget);
+        budget.spend("slab: pairs", 1, |_, tally| pairs.run_next(tally));
+    }
+
+    #[test]
+    fn crashes_in_a_row() {
+        let budget = Budget::read();
+        let run =
+            |number, tally: &mut Tally| random::run((Lean::Slab, budget.seed + number), tally);
+        budget.spend("slab: crashes in a row", 4, run);
+    }
+
+    #[test]
+    fn readers_of_other_processes_outlive_the_writer() {
+        let budget = Budget::read();
+        let run =
+            |number, tally: &mut Tally| beside::run((Lean::Slab, budget.seed + number), tally);
+        budget.spend("slab: readers", 2, run);
     }
 }

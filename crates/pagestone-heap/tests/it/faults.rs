@@ -11,11 +11,7 @@ use pagestone_heap::{
 use pagestone_storage::seam::{Call, Event, Plan, Trace, watch};
 use rstest::rstest;
 
-use crate::crash::{
-    model::Contents,
-    place::Place,
-    session::{Manner, contents},
-};
+use crate::crash::{model::Contents, place::Place, session::Manner, view::contents};
 
 const OVER: usize = 300_000;
 

@@ -6,10 +6,11 @@ use pagestone_storage::seam::{Machine, set_machine};
 use pagestone_testkit::{images::Device, random::Random};
 
 use super::{
-    model::{Expected, LOG, Model, Step},
+    model::{Expected, LOG, Model, SLOTS, Step},
     place::Place,
     salvage,
-    session::{Lean, Manner, Op, Session, contents},
+    session::{Lean, Manner, Op, Session},
+    view::contents,
 };
 
 /// What was done and found.
@@ -192,8 +193,12 @@ fn go_on(
     }];
     let mut session = Session::open(at.clone(), Manner::PLAIN, &mut steps)?;
     session.verify()?;
-    let has_log = session.newest().contents.heaps.contains_key(LOG);
-    let lean = if has_log { Lean::Log } else { Lean::Heap };
+    let has = |name| session.newest().contents.heaps.contains_key(name);
+    let lean = match (has(LOG), has(SLOTS)) {
+        (true, _) => Lean::Log,
+        (_, true) => Lean::Slab,
+        _ => Lean::Heap,
+    };
     match depth {
         Depth::Again if random.chance(50) => session.apply(Op::Discard, &mut steps)?,
         Depth::Look | Depth::Again => {}

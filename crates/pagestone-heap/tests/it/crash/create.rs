@@ -10,7 +10,8 @@ use pagestone_testkit::{
 use super::{
     check::{Kind, Tally},
     place::Place,
-    session::{Manner, contents},
+    session::Manner,
+    view::contents,
 };
 
 pub(crate) fn run(seed: u64, tally: &mut Tally) {

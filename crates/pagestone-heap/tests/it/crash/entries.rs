@@ -6,8 +6,9 @@ use pagestone_heap::{BlockId, ErrorKind, Log};
 use pagestone_testkit::random::Random;
 
 use super::{
-    model::{LOG, bytes},
+    model::{LOG, SLOTS, bytes},
     session::{Op, Session, Size, Steps, text},
+    view::View,
 };
 
 type Done<T = ()> = Result<T, String>;
@@ -156,17 +157,19 @@ impl Session {
         if count == known { Ok(()) } else { Err(format!("{known} entries, counted {count}")) }
     }
 
-    /// Ids of entries that were removed are refused.
+    /// Ids of entries and objects that were removed are refused.
     pub(crate) fn check_removed(&self) -> Done {
-        let model = self.newest();
-        let Some(entries) = model.contents.heaps.get(LOG) else { return Ok(()) };
-        let file = self.file()?;
-        let (log, pin) = (file.log(LOG).map_err(|error| text(&error))?, file.pin());
-        let gone = model.given.iter().filter(|(name, id)| name == LOG && !entries.contains_key(id));
-        for (_, id) in gone {
-            match log.get(&pin, *id) {
-                Err(error) if error.kind() == ErrorKind::StaleId => {}
-                other => return Err(format!("{id:?} was removed: {other:?}")),
+        let (model, file) = (self.newest(), self.file()?);
+        let pin = file.pin();
+        for name in [LOG, SLOTS] {
+            let Some(entries) = model.contents.heaps.get(name) else { continue };
+            let view = View::of(file, name).map_err(|error| text(&error))?;
+            let gone = model.given.iter().filter(|(its, _)| its == name);
+            for (_, id) in gone.filter(|(_, id)| !entries.contains_key(id)) {
+                match view.get(&pin, *id) {
+                    Err(error) if error.kind() == ErrorKind::StaleId => {}
+                    other => return Err(format!("{id:?} was removed: {other:?}")),
+                }
             }
         }
         Ok(())

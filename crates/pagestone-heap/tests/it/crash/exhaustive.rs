@@ -14,7 +14,9 @@ use super::{
     entries::LogOp,
     model::{Expected, Model, Step},
     place::Place,
-    session::{Lean, Manner, Op, Session, Size, Steps, contents},
+    session::{Lean, Manner, Op, Session, Size, Steps},
+    slots::SlabOp,
+    view::contents,
 };
 
 /// Blocks 0, 1 and 2 of the base are small, large and longer than a region shares.
@@ -62,6 +64,27 @@ pub(crate) const LOG: [Op; 16] = [
     Op::Discard,
     Op::Close,
     Op::Drop,
+];
+
+/// Slabs 0, 1 and 2 of the base have two, three and two objects, and slots that a commit emptied.
+pub(crate) const SLAB: [Op; 17] = [
+    Op::Slab(SlabOp::Create(0)),
+    Op::Slab(SlabOp::Add(0)),
+    Op::Slab(SlabOp::Add(1)),
+    Op::Slab(SlabOp::Add(2)),
+    Op::Slab(SlabOp::Remove(0)),
+    Op::Slab(SlabOp::Remove(3)),
+    Op::Slab(SlabOp::Remove(6)),
+    Op::Slab(SlabOp::Release(0)),
+    Op::Slab(SlabOp::Release(1)),
+    Op::Slab(SlabOp::Set(0, 7)),
+    Op::Slab(SlabOp::Set(5, 8)),
+    Op::Put(0, Size::Other),
+    Op::Commit,
+    Op::Discard,
+    Op::Close,
+    Op::Drop,
+    Op::Shrink,
 ];
 
 /// What a longer sequence is made of.
@@ -235,6 +258,9 @@ pub(crate) fn base(lean: Lean, place: &mut Place) -> Result<(Vec<u8>, Step), Str
             session.apply(op, &mut steps)?;
         }
     }
+    if lean == Lean::Slab {
+        slab_base(&mut session, &mut steps)?;
+    }
     let found = contents(session.file()?)?;
     if found != session.newest().contents {
         return Err("the base is not what it should be".to_owned());
@@ -243,4 +269,16 @@ pub(crate) fn base(lean: Lean, place: &mut Place) -> Result<(Vec<u8>, Step), Str
     place.look();
     let step = steps.pop().ok_or("no step")?;
     Ok((place.bytes().to_vec(), step))
+}
+
+fn slab_base(session: &mut Session, steps: &mut Steps) -> Result<(), String> {
+    let add = |which| Op::Slab(SlabOp::Add(which));
+    let made = (0..3).map(|shape| Op::Slab(SlabOp::Create(shape)));
+    let added = [0, 0, 1, 1, 1, 1, 2, 2, 2].map(add);
+    let set = [(0, 3), (1, 4), (2, 6)].map(|(index, number)| SlabOp::Set(index, number));
+    let removed = [1, 4, 6].map(|which| Op::Slab(SlabOp::Remove(which)));
+    let ops = made.chain(added).chain(set.map(Op::Slab)).chain([Op::Commit]);
+    let ops = ops.chain(removed).chain([Op::Commit, add(0), Op::Close]);
+    let ops: Vec<Op> = ops.collect();
+    ops.into_iter().try_for_each(|op| session.apply(op, steps))
 }

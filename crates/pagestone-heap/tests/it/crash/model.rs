@@ -6,13 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use pagestone_heap::BlockId;
+use pagestone_heap::{BlockId, SlabShape};
 
 /// The heaps that operations know.
 pub(crate) const HEAPS: [&str; 2] = ["blocks", "more"];
 
 /// The log that operations know; its entries stand among the blocks of heaps.
 pub(crate) const LOG: &str = "entries";
+
+/// The slabs that operations know; their objects stand among the blocks of heaps.
+pub(crate) const SLOTS: &str = "slots";
+
+/// The numbers that operations know; those that are not 0 stand there too.
+pub(crate) const NUMBERS: &str = "numbers";
 
 /// One block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,7 @@ pub(crate) struct Block {
 pub(crate) struct Contents {
     pub(crate) heaps: BTreeMap<String, BTreeMap<BlockId, Block>>,
     pub(crate) roots: BTreeMap<String, BlockId>,
+    pub(crate) slabs: BTreeMap<u64, SlabShape>,
 }
 
 /// A state of a file.
@@ -39,7 +46,8 @@ pub(crate) struct Model {
 impl Model {
     /// All live blocks of heaps.
     pub(crate) fn live(&self) -> Vec<(String, BlockId)> {
-        let heaps = self.contents.heaps.iter().filter(|(name, _)| *name != LOG);
+        let heaps = self.contents.heaps.iter();
+        let heaps = heaps.filter(|(name, _)| HEAPS.contains(&name.as_str()));
         heaps.flat_map(|(name, blocks)| blocks.keys().map(|id| (name.clone(), *id))).collect()
     }
 }
@@ -122,7 +130,8 @@ impl Expected {
                     format!("{name}[{}]", blocks.join(" "))
                 })
                 .collect();
-            format!("{} roots {:?}", heaps.join(" "), contents.roots)
+            let slabs: Vec<u64> = contents.slabs.keys().copied().collect();
+            format!("{} roots {:?} slabs {slabs:?}", heaps.join(" "), contents.roots)
         };
         let newest: Vec<String> = self.newest.iter().map(|model| counts(&model.contents)).collect();
         let committed: Vec<String> = self

@@ -14,7 +14,8 @@ use pagestone_storage::{
 
 use super::{
     model::Contents,
-    session::{Manner, View, contents},
+    session::Manner,
+    view::{View, contents},
 };
 
 /// What a reader is told to do.

@@ -52,7 +52,7 @@ pub(crate) fn before_sweep() -> Base {
     }
     drop(writer);
     let generation = file.generation();
-    let contents = super::session::contents(&file).unwrap();
+    let contents = super::view::contents(&file).unwrap();
     drop((heap, file));
     place.look();
     let given = contents.heaps["blocks"].keys().map(|id| ("blocks".to_owned(), *id)).collect();

@@ -2,10 +2,10 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use pagestone_heap::{BlockId, ErrorKind};
+use pagestone_heap::BlockId;
 use pagestone_storage::seam::set_observer;
 
-use super::{model::Model, session::View};
+use super::{model::Model, view::View};
 
 type Seen = Option<Vec<u8>>;
 
@@ -82,8 +82,7 @@ impl Watch {
         self.next = (self.next + 1) % self.before.len();
         let (heap, id, before) = &self.before[self.next];
         let seen = match self.heaps[*heap].1.read(*id) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == ErrorKind::StaleId => None,
+            Ok(seen) => seen,
             Err(error) => {
                 self.wrong = Some(format!("a get of {id:?}: {error}"));
                 return;

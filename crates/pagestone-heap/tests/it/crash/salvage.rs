@@ -7,7 +7,8 @@ use pagestone_heap::{RegionFile, Salvage};
 use super::{
     model::{Contents, Expected, LOG},
     place::Place,
-    session::{Manner, contents},
+    session::Manner,
+    view::contents,
 };
 
 /// An image, and the tag of its open epoch.

@@ -8,16 +8,18 @@ use std::{
 };
 
 use pagestone_heap::{
-    BlockId, BlockWriter, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, Log, Pin,
-    RegionFile, ShrinkState, Stats, Verify,
+    BlockId, BlockWriter, CommitPolicy, FileOptions, Heap, HeapMut, HeapOptions, RegionFile,
+    ShrinkState, Stats, Verify,
 };
 use pagestone_storage::{Location, seam};
 use pagestone_testkit::random::Random;
 
 use super::{
     entries::{LogOp, Victim},
-    model::{Block, Contents, HEAPS, LOG, Model, Step, bytes},
+    model::{Block, HEAPS, Model, NUMBERS, Step, bytes},
     reader::Reader,
+    slots::SlabOp,
+    view::{View, contents},
 };
 
 /// How long a block is.
@@ -81,6 +83,7 @@ pub(crate) enum Op {
     Shrink,
     ShrinkCancel,
     Log(LogOp),
+    Slab(SlabOp),
 }
 
 impl Op {
@@ -301,7 +304,8 @@ impl Session {
         let file = self.file()?.clone();
         let pin = file.pin();
         let mut held = Vec::new();
-        for (name, blocks) in &self.newest.contents.heaps {
+        let stores = self.newest.contents.heaps.iter();
+        for (name, blocks) in stores.filter(|(name, _)| *name != NUMBERS) {
             let heap = View::of(&file, name).map_err(|error| text(&error))?;
             for (id, block) in blocks {
                 let bytes = heap.get(&pin, *id).map_err(|error| text(&error))?;
@@ -330,6 +334,7 @@ impl Session {
             Op::Step(count) => self.step(count)?,
             Op::ShrinkCancel => self.file()?.shrink_cancel(),
             Op::Log(op) => self.change_log(op)?,
+            Op::Slab(op) => self.change_slabs(op)?,
             Op::Commit => self.file()?.writer().commit().map_err(|error| text(&error))?,
             Op::CommitShared => self.file()?.commit().map_err(|error| text(&error))?,
             Op::Discard => {
@@ -511,6 +516,7 @@ impl Session {
             self.apply(Op::Free(0), steps)?;
         }
         self.drain_log(steps)?;
+        self.drain_slabs(steps)?;
         let was_clean = self.file()?.stats();
         for round in 0..3 {
             let mut writer = self.file()?.writer();
@@ -557,51 +563,14 @@ fn check_drained(stats: &Stats) -> Done {
     Err(format!("{rest} bytes of the file belong to nothing"))
 }
 
-/// A heap or a log, to be read.
-#[derive(Debug, Clone)]
-pub(crate) enum View {
-    Heap(Heap),
-    Log(Log),
-}
-
-impl View {
-    pub(crate) fn of(file: &RegionFile, name: &str) -> pagestone_heap::Result<Self> {
-        if name == LOG { file.log(name).map(Self::Log) } else { file.heap(name).map(Self::Heap) }
-    }
-
-    fn all(file: &RegionFile) -> Done<Vec<(String, Self)>> {
-        let view = |name: String| {
-            let view = Self::of(file, &name).map_err(|error| text(&error))?;
-            Ok((name, view))
-        };
-        file.stores().into_iter().map(view).collect()
-    }
-
-    pub(crate) fn get<'p>(
-        &self,
-        pin: &'p Pin<'_>,
-        id: BlockId,
-    ) -> pagestone_heap::Result<&'p [u8]> {
-        match self {
-            Self::Heap(heap) => heap.get(pin, id),
-            Self::Log(log) => log.get(pin, id),
-        }
-    }
-
-    pub(crate) fn read(&self, id: BlockId) -> pagestone_heap::Result<Vec<u8>> {
-        match self {
-            Self::Heap(heap) => heap.read(id, <[u8]>::to_vec),
-            Self::Log(log) => log.get(&log.file().pin(), id).map(<[u8]>::to_vec),
-        }
-    }
-}
-
 /// What operations a run picks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lean {
     Heap,
     /// Mostly on entries.
     Log,
+    /// Mostly on objects in slots, and on numbers.
+    Slab,
 }
 
 impl Lean {
@@ -609,32 +578,9 @@ impl Lean {
         if self == Self::Log && random.chance(65) {
             return Op::Log(LogOp::random(random, session.entry_count()));
         }
+        if self == Self::Slab && random.chance(65) {
+            return Op::Slab(SlabOp::random(random, session.newest()));
+        }
         Op::random(random, session.live())
     }
-}
-
-/// All that a file shows.
-pub(crate) fn contents(file: &RegionFile) -> Done<Contents> {
-    let mut found = Contents::default();
-    let pin = file.pin();
-    for (name, view) in View::all(file)? {
-        let blocks = found.heaps.entry(name).or_default();
-        let heap = match view {
-            View::Heap(heap) => heap,
-            View::Log(log) => {
-                for id in log.ids(&pin) {
-                    let bytes = log.get(&pin, id).map_err(|error| format!("contents: {error}"))?;
-                    blocks.insert(id, Block { bytes: bytes.into(), flags: 0 });
-                }
-                continue;
-            }
-        };
-        for block in heap.blocks(&pin) {
-            let (id, bytes) = block.map_err(|error| format!("contents: {error}"))?;
-            let flags = heap.flags(&pin, id).map_err(|error| text(&error))?;
-            blocks.insert(id, Block { bytes: bytes.into(), flags });
-        }
-    }
-    found.roots = file.roots().into_iter().collect();
-    Ok(found)
 }
