@@ -3,6 +3,7 @@
 mod driver; // everything that can be asked of a file
 pub(crate) mod forge; // checksums made right again
 mod logs; // entries and their segments
+mod slabs; // objects in slots, and numbers
 mod moving; // bytes that change while a reader has the file open
 
 use std::time::{Duration, Instant};

@@ -21,6 +21,7 @@ mod log_faults; // every system call of a change of a log failed
 mod slabs; // objects in slots, what a slab store stands on
 mod salvage; // logs from their segments alone
 mod torture; // writers killed at any moment
+mod slab_torture; // the same with slabs
 mod threads; // readers beside the writer
 mod held; // what a held generation keeps, to the byte
 #[cfg(shuttle)]

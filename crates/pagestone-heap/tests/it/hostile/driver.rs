@@ -12,7 +12,7 @@ use std::{
 
 use pagestone_heap::{
     BlockId, BlockWriter, Error, ErrorKind, FileOptions, Filter, Heap, HeapMut, Log, Pin,
-    RegionFile, Result, Unclean, Verify, Writer,
+    RegionFile, Result, SlabShape, Slabs, SlotId, Unclean, Verify, Writer,
 };
 use pagestone_storage::TrustedDir;
 
@@ -80,6 +80,7 @@ impl Subject {
         if way != Way::ReadOnly {
             Self::change(&file, known, (way, clean));
             Self::change_logs(&file, (way, clean));
+            Self::change_slabs(&file, (way, clean));
             self.look(&file, known);
             if Self::told(file.close()).is_some() {
                 let again = options(Way::Untrusted).open(self.dir.file("hostile.pgs"));
@@ -164,6 +165,7 @@ impl Subject {
             }
         }
         read += self.look_logs((file, &pin), &ids);
+        read += self.look_slabs((file, &pin), &ids);
         drop(file.stats());
         assert!(file.root("no such name").is_none());
         read
@@ -228,6 +230,88 @@ impl Subject {
             drop(pin);
             Self::told(log.add(&mut file.writer(), b"undone"));
             Self::told(file.writer().discard());
+        }
+    }
+
+    fn slabs(file: &RegionFile) -> Vec<Slabs> {
+        let stores = file.slab_stores();
+        stores.iter().take(20).filter_map(|name| Self::told(file.slabs(name))).collect()
+    }
+
+    /// Every reading call on all slabs and numbers; returns how many objects were read.
+    fn look_slabs(&self, (file, pin): (&RegionFile, &Pin<'_>), ids: &[BlockId]) -> usize {
+        let mut read = 0;
+        for slabs in Self::slabs(file) {
+            for facts in Self::told(slabs.list(pin)).into_iter().flatten() {
+                for id in slabs.ids(pin, facts.slab).take(1_000_000) {
+                    let got = Self::told(slabs.get(pin, id));
+                    let len = facts.shape.object_len as usize;
+                    assert!(got.is_none_or(|bytes| bytes.len() == len));
+                    read += usize::from(got.is_some_and(|bytes| sum(bytes) < 256));
+                }
+            }
+            for id in ids.iter().map(|id| SlotId::from_bits(id.to_bits())) {
+                let got = Self::told(slabs.get(pin, id));
+                assert_eq!(got.is_some(), slabs.contains(pin, id));
+                self.touched.set(self.touched.get() ^ got.map_or(0, sum));
+            }
+        }
+        for counts in file.stores().iter().take(20).filter_map(|name| file.counts(name).ok()) {
+            for index in [0, 1, 5, 4091, 4092, u32::MAX] {
+                Self::told(counts.get(pin, index));
+            }
+        }
+        read
+    }
+
+    /// Changes of all kinds to all slabs: what a pin shows stays, and what no change named.
+    fn change_slabs(file: &RegionFile, (way, clean): (Way, bool)) {
+        for slabs in Self::slabs(file) {
+            let pin = file.pin();
+            let list = Self::told(slabs.list(&pin)).unwrap_or_default();
+            let ids = list.iter().flat_map(|facts| slabs.ids(&pin, facts.slab)).take(2000);
+            let get = |id: SlotId| Some((id, Self::told(slabs.get(&pin, id))?));
+            let objects: Vec<(SlotId, &[u8])> = ids.filter_map(get).collect();
+            let copies: Vec<Vec<u8>> = objects.iter().map(|(_, bytes)| bytes.to_vec()).collect();
+            // Slabs that lie in each other are found by a check, and only by it.
+            let same = || !clean || objects.iter().zip(&copies).all(|((_, now), old)| now == old);
+            let mut writer = file.writer();
+            let fill = |writer: &mut Writer<'_>| {
+                for facts in &list {
+                    // Longer than the memory that a case may take: it is only refused.
+                    let len = (facts.shape.object_len as usize).min(1 << 20);
+                    for _ in 0..20 {
+                        Self::told(slabs.add(writer, facts.slab, &vec![0xee; len]));
+                    }
+                    Self::told(slabs.room(writer, facts.slab));
+                }
+            };
+            fill(&mut writer);
+            assert!(same(), "{way:?}: live objects were stored over");
+            for (id, _) in objects.iter().step_by(3) {
+                Self::told(slabs.remove(&mut writer, *id));
+            }
+            for facts in list.iter().skip(1).step_by(3) {
+                Self::told(slabs.release(&mut writer, facts.slab));
+            }
+            let shape = SlabShape { object_len: 40, slots: 9, generations: true, mark: 0 };
+            for _ in 0..2 {
+                if let Some(slab) = Self::told(slabs.create(&mut writer, shape)) {
+                    Self::told(slabs.add(&mut writer, slab, &[0xdd; 40]));
+                }
+                Self::told(writer.commit());
+                fill(&mut writer);
+                assert!(same(), "{way:?}: pinned objects were stored over");
+            }
+            drop(writer);
+            drop(pin);
+            Self::told(file.writer().discard());
+        }
+        for counts in file.stores().iter().take(20).filter_map(|name| file.counts(name).ok()) {
+            for index in [0, 4, 4092] {
+                Self::told(counts.set(&mut file.writer(), index, 77));
+            }
+            Self::told(file.commit());
         }
     }
 
