@@ -1,6 +1,6 @@
 //! Operations on the entries of a log, and how one of its segments after the other is emptied.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::Write};
 
 use pagestone_heap::{BlockId, ErrorKind, Log};
 use pagestone_testkit::random::Random;
@@ -18,6 +18,8 @@ type Done<T = ()> = Result<T, String>;
 pub(crate) enum LogOp {
     Add(Size),
     Update(usize, Size),
+    /// A new entry or another content, written in pieces, or given up half-way.
+    Stream(usize, Size),
     Remove(usize),
     /// Goes on with the segment that is being emptied, or begins with one, for so many bytes.
     Step(usize, u64),
@@ -43,7 +45,9 @@ impl LogOp {
         ];
         let size = random.pick(&size).unwrap_or(Size::Small);
         match random.below(if 8 < live { 70 } else { 100 }) {
-            0..14 => Self::Update(which, size),
+            0..3 if size == Size::Segment => Self::Stream(which, Size::Long),
+            0..3 => Self::Stream(which, size),
+            3..14 => Self::Update(which, size),
             14..34 => Self::Remove(which),
             34..56 => Self::Step(which, [1, 1, 300_000][which % 3]),
             56..63 => Self::Evacuate(which),
@@ -91,6 +95,7 @@ impl Session {
                 entries.get_mut(&id).ok_or("no entry")?.bytes = content;
                 Ok(())
             }
+            LogOp::Stream(which, size) => self.stream(&log, (which, size)),
             LogOp::Remove(which) => {
                 let Some(id) = self.pick_entry(which) else { return Ok(()) };
                 log.remove(&mut file.writer(), id).map_err(|error| text(&error))?;
@@ -103,6 +108,29 @@ impl Session {
             LogOp::Compact(_) => Err("a compaction is made of operations".to_owned()),
             LogOp::Count => self.count(&log),
         }
+    }
+
+    fn stream(&mut self, log: &Log, (which, size): (usize, Size)) -> Done {
+        let (file, seed) = (self.file()?.clone(), self.seed());
+        let content = bytes(seed, size.len(seed));
+        let known = self.pick_entry(which).filter(|_| which % 4 != 0);
+        let mut writer = file.writer();
+        let begun = match known {
+            Some(id) => log.update_stream(&mut writer, id),
+            None => log.add_stream(&mut writer),
+        };
+        let mut stream = begun.map_err(|error| text(&error))?;
+        for piece in content.chunks(content.len() / 3 + 1) {
+            stream.write_all(piece).map_err(|error| error.to_string())?;
+        }
+        if which % 5 == 0 {
+            return Ok(());
+        }
+        let id = stream.finish().map_err(|error| text(&error))?;
+        let Some(known) = known else { return self.add(LOG, id, content) };
+        let entries = self.newest_mut().contents.heaps.get_mut(LOG).ok_or("no log")?;
+        entries.get_mut(&known).ok_or("no entry")?.bytes = content;
+        Ok(())
     }
 
     /// Each segment and each commit is an operation of its own.

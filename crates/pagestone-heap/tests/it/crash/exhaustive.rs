@@ -47,7 +47,9 @@ pub(crate) const ALL: [Op; 23] = [
 ];
 
 /// Entries 0, 1 and 2 of the base are in two segments, of which one is half emptied.
-pub(crate) const LOG: [Op; 16] = [
+pub(crate) const LOG: [Op; 18] = [
+    Op::Log(LogOp::Stream(4, Size::Over)),
+    Op::Log(LogOp::Stream(1, Size::Long)),
     Op::Log(LogOp::Add(Size::Small)),
     Op::Log(LogOp::Add(Size::Over)),
     Op::Log(LogOp::Add(Size::Segment)),
@@ -70,8 +72,8 @@ pub(crate) const LOG: [Op; 16] = [
 pub(crate) const SLAB: [Op; 17] = [
     Op::Slab(SlabOp::Create(0)),
     Op::Slab(SlabOp::Add(0)),
-    Op::Slab(SlabOp::Add(1)),
     Op::Slab(SlabOp::Add(2)),
+    Op::Slab(SlabOp::Add(1)),
     Op::Slab(SlabOp::Remove(0)),
     Op::Slab(SlabOp::Remove(3)),
     Op::Slab(SlabOp::Remove(6)),
