@@ -26,7 +26,10 @@ const HOSTILE_HEAP: [&str; 5] =
 impl Subject {
     fn killed(self) -> Tests {
         match self {
-            Self::Heap => &[("pagestone-heap", &["torture::", "threads::", "processes::", "--skip", "slab_torture::"])],
+            Self::Heap => &[(
+                "pagestone-heap",
+                &["torture::", "threads::", "processes::", "--skip", "slab_torture::"],
+            )],
             Self::Buffer => &[("pagestone-buffer", &["torture::"])],
             Self::Slab => &[("pagestone-heap", &["slab_torture::"])],
         }
