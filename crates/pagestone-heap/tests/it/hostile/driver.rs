@@ -276,7 +276,7 @@ impl Subject {
             // Slabs that lie in each other are found by a check, and only by it.
             let same = || !clean || objects.iter().zip(&copies).all(|((_, now), old)| now == old);
             let mut writer = file.writer();
-            let fill = |writer: &mut Writer<'_>| {
+            let add_to_all = |writer: &mut Writer<'_>| {
                 for facts in &list {
                     // Longer than the memory that a case may take: it is only refused.
                     let len = (facts.shape.object_len as usize).min(1 << 20);
@@ -286,7 +286,7 @@ impl Subject {
                     Self::told(slabs.room(writer, facts.slab));
                 }
             };
-            fill(&mut writer);
+            add_to_all(&mut writer);
             assert!(same(), "{way:?}: live objects were stored over");
             for (id, _) in objects.iter().step_by(3) {
                 Self::told(slabs.remove(&mut writer, *id));
@@ -300,7 +300,7 @@ impl Subject {
                     Self::told(slabs.add(&mut writer, slab, &[0xdd; 40]));
                 }
                 Self::told(writer.commit());
-                fill(&mut writer);
+                add_to_all(&mut writer);
                 assert!(same(), "{way:?}: pinned objects were stored over");
             }
             drop(writer);
