@@ -116,8 +116,8 @@ impl Listing {
         for (column, cell) in self.columns.iter().zip(cells) {
             let (text, width) = (cell.for_people(), usize::from(column.width));
             match column.align {
-                Align::Left => line += &format!("{text:width$}  "),
-                Align::Right => line += &format!("{text:>width$}  "),
+                Align::Left => line.extend([format!("{text:width$}").as_str(), "  "]),
+                Align::Right => line.extend([format!("{text:>width$}").as_str(), "  "]),
             }
         }
         line

@@ -543,7 +543,7 @@ fn adds_of_several_after_an_open_have_ids_of_their_own() {
     let file = scene.create();
     let log = file.log("log").unwrap();
     let mut ids = Vec::new();
-    log.add_many(&mut file.writer(), &vec![b"old"; 20], &mut ids).unwrap();
+    log.add_many(&mut file.writer(), vec![b"old"; 20], &mut ids).unwrap();
     log.remove(&mut file.writer(), ids[15]).unwrap();
     drop(log);
     file.close().unwrap();
@@ -553,7 +553,7 @@ fn adds_of_several_after_an_open_have_ids_of_their_own() {
         log.remove(&mut file.writer(), *id).unwrap();
     }
     let mut others = Vec::new();
-    log.add_many(&mut file.writer(), &vec![b"new"; 30], &mut others).unwrap();
+    log.add_many(&mut file.writer(), vec![b"new"; 30], &mut others).unwrap();
     others.sort_unstable();
     others.dedup();
     assert_eq!((others.len(), log.len(&mut file.writer())), (30, 43));

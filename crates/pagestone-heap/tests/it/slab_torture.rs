@@ -277,14 +277,13 @@ impl Torture {
         let mut added: Vec<u64> =
             under_way.iter().filter(|note| note.act == Act::Add).map(|note| note.word).collect();
         for (id, word) in &found {
-            match self.objects.get(id) {
-                Some(before) => assert_eq!(before, word, "{id:#x} changed"),
-                // Each add that was under way may be there once.
-                None => {
-                    let nth = added.iter().position(|added| added == word);
-                    added.remove(nth.unwrap_or_else(|| panic!("{id:#x}: {word:#x} came up")));
-                }
+            if let Some(before) = self.objects.get(id) {
+                assert_eq!(before, word, "{id:#x} changed");
+                continue;
             }
+            // Each add that was under way may be there once.
+            let nth = added.iter().position(|added| added == word);
+            added.remove(nth.unwrap_or_else(|| panic!("{id:#x}: {word:#x} came up")));
         }
         for id in self.objects.keys().filter(|id| !found.contains_key(id)) {
             let goes = |note: &Note| note.act == Act::Remove && note.id == *id;

@@ -118,9 +118,9 @@ fn slabs_of_plain_values_come_and_go() {
         if round % 1_009 == 0 {
             let found: Vec<_> = pool.iter().map(|(id, &value)| (id.to_bits(), value)).collect();
             assert!(found.iter().copied().eq(expected.iter().map(|(&id, &value)| (id, value))));
-            let stats = pool.pool_stats();
-            assert_eq!((stats.live, stats.payload), (pool.len(), 8 * pool.len()));
-            assert!(stats.payload <= stats.mapped && stats.live <= 64 * stats.slabs);
+            let counts = pool.pool_stats();
+            assert_eq!((counts.live, counts.payload), (pool.len(), 8 * pool.len()));
+            assert!(counts.payload <= counts.mapped && counts.live <= 64 * counts.slabs);
         }
     }
     assert_eq!(pool.len(), expected.len() as u64);

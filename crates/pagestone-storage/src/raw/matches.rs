@@ -1,8 +1,5 @@
 //! The words of a cache line that are alike in some of their bits.
-#![cfg_attr(
-    target_arch = "x86_64",
-    expect(unsafe_code, reason = "vector code, which every x86-64 machine has")
-)]
+#![expect(unsafe_code, reason = "vector code, which every x86-64 machine has")]
 
 /// Returns a bit for each word of a line that is `wanted` where `mask` has bits, the lowest for the
 /// first.

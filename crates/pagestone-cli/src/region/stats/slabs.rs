@@ -86,7 +86,9 @@ impl Slabbed {
             SlabStore::Slots(slabs) => ("slots", of_slots(slabs)?),
         };
         let mut total = Pool::default();
-        pools.iter().for_each(|pool| total.add(pool));
+        for pool in &pools {
+            total.add(pool);
+        }
         let is_text = matches!(store, SlabStore::Strings(_));
         let table = format!("{name}.table");
         Ok(Self {

@@ -104,7 +104,7 @@ impl View {
                     found.slabs.insert(facts.slab, facts.shape);
                     for id in slabs.ids(pin, facts.slab) {
                         let bits = id.to_bits();
-                        if bits & 0xff == 0 {
+                        if bits.trailing_zeros() >= 8 {
                             return Err(format!("an object without a generation: {bits:#x}"));
                         }
                         add(BlockId::from_bits(bits), slabs.get(pin, id).map_err(wrong)?, 0);
