@@ -63,6 +63,10 @@ impl Budget {
         Self { bytes, time: None }
     }
 
+    fn is_over(self, moved: u64, start: Instant) -> bool {
+        self.bytes <= moved || self.time.is_some_and(|time| time <= start.elapsed())
+    }
+
     /// A step ends after this time, or one entry later. The default is a millisecond.
     pub fn time(time: Duration) -> Self {
         Self { bytes: u64::MAX, time: Some(time) }
@@ -217,9 +221,9 @@ impl EntryBuffer {
             return Ok(Progress { state: State::Done, moved: 0, freed: 0 });
         };
         let start = Instant::now();
-        let done = self.log.evacuate(writer, (victim.number, victim.next), |moved| {
-            budget.bytes <= moved || budget.time.is_some_and(|time| time <= start.elapsed())
-        });
+        let done = self
+            .log
+            .evacuate(writer, (victim.number, victim.next), |moved| budget.is_over(moved, start));
         let done = match done {
             Ok(done) => done,
             Err(error) => {
@@ -278,10 +282,37 @@ impl EntryBuffer {
                 self.file().commit()?;
             }
             if over {
+                if go_on && total.freed != 0 {
+                    total.moved += self.settle(options.budget)?;
+                }
                 tracing::info!(moved = total.moved, freed = total.freed, "compacted");
                 return Ok(total);
             }
         }
+    }
+
+    /// Moves the segment at the end of the file into what others gave back before it, so that the
+    /// file can be cut; returns the bytes that were moved.
+    fn settle(&self, budget: Budget) -> Result<u64> {
+        let file = self.file();
+        let stats = file.stats();
+        let mut moved = 0;
+        let segments = self.log.segments(&mut file.writer())?;
+        let last = segments.iter().max_by_key(|segment| segment.offset);
+        let Some(last) = last.filter(|last| {
+            last.offset + last.len == stats.file_len && last.len <= stats.free_ranges
+        }) else {
+            return Ok(0);
+        };
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let start = Instant::now();
+            let enough = |moved| budget.is_over(moved, start);
+            let step = self.log.evacuate(&mut file.writer(), (last.number, from), enough)?;
+            (next, moved) = (step.next, moved + step.moved);
+        }
+        file.commit()?;
+        Ok(moved)
     }
 
     /// Writes a minimal copy of the file that the buffer is in, with the same ids, and of this and
