@@ -12,9 +12,10 @@ use crate::{
     builder::{Build, Replaces, Staged, locked},
     directory::Directory,
     error::{Error, Result},
+    files::Order,
     key::{Image, KEY_LEN_MAX},
     options::TableOptions,
-    part::{Order, Part},
+    part::Part,
     schema::{NamedKey, Schema},
     seal,
 };
@@ -70,19 +71,19 @@ impl AnyTable {
     /// Returns the schema that the table was built from.
     #[must_use]
     pub fn schema(&self) -> &Schema {
-        &self.part.schema
+        &self.part.files.schema
     }
 
     /// Returns the number of the version.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.part.version
+        self.part.files.version
     }
 
     /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.part.rows.len()
+        self.part.len()
     }
 
     /// Returns whether there is no row.
@@ -97,7 +98,7 @@ impl AnyTable {
     ///
     /// `OutOfRange`; `Io` where the file is not mapped.
     pub fn with_row<T>(&self, index: u64, look: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        self.part.rows.with(index, look)
+        self.part.with_row(index, look)
     }
 
     /// Returns the values of the row at `index`, one for each column.
@@ -131,7 +132,7 @@ impl AnyTable {
     ///
     /// `Corrupt`; `Io`.
     pub fn verify(&self, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<()> {
-        self.part.verify(progress)
+        self.part.files.verify(progress)
     }
 }
 
@@ -139,7 +140,7 @@ impl fmt::Debug for AnyTable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("AnyTable")
-            .field("path", &self.part.directory.path())
+            .field("path", &self.part.files.directory.path())
             .field("schema", &self.schema().name())
             .field("version", &self.version())
             .field("len", &self.len())
@@ -197,7 +198,7 @@ impl<'t> AnyBy<'t> {
         let end = match range.1 {
             Bound::Included(values) => up_to(values)?,
             Bound::Excluded(values) => below(values)?,
-            Bound::Unbounded => self.part.rows.len(),
+            Bound::Unbounded => self.part.len(),
         };
         Ok(start..end.max(start))
     }
@@ -208,7 +209,7 @@ impl<'t> AnyBy<'t> {
     ///
     /// `Corrupt` for a position that names no row; `Io`.
     pub fn select(self, rank: u64) -> Result<Option<u64>> {
-        if self.part.rows.len() <= rank {
+        if self.part.len() <= rank {
             return Ok(None);
         }
         self.part.row_at(self.order()?.1, rank).map(Some)
@@ -220,14 +221,14 @@ impl<'t> AnyBy<'t> {
         self,
         ranks: Range<u64>,
     ) -> impl DoubleEndedIterator<Item = Result<u64>> + use<'t> {
-        let ranks = ranks.start..ranks.end.min(self.part.rows.len());
+        let ranks = ranks.start..ranks.end.min(self.part.len());
         ranks.map(move |rank| self.part.row_at(self.order()?.1, rank))
     }
 }
 
 impl fmt::Debug for AnyBy<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.part.schema.keys().get(self.number).map(NamedKey::name);
+        let name = self.part.files.schema.keys().get(self.number).map(NamedKey::name);
         formatter.debug_struct("AnyBy").field("key", &name).finish()
     }
 }

@@ -11,9 +11,10 @@ use pagestone_storage::{Field, Options, Storage};
 use crate::{
     directory::{self, BuildLock, Directory, Unpublished},
     error::{Error, ErrorKind, Result},
+    files::put_fields,
     manifest,
     options::TableOptions,
-    part::{Part, put_fields},
+    part::Part,
     schema::{Record, Schema},
     seal,
     table::Table,
@@ -44,7 +45,7 @@ pub(crate) struct Build {
     pub(crate) version: u64,
     pub(crate) unpublished: Unpublished,
     /// Given back last.
-    _lock: BuildLock,
+    pub(crate) _lock: Arc<BuildLock>,
 }
 
 /// The rows that were handed over.
@@ -80,7 +81,7 @@ impl Build {
         (options, replaces): (TableOptions, Replaces),
     ) -> Result<(Self, Arc<Mutex<Staged>>)> {
         directory.make()?;
-        let lock = directory.lock()?;
+        let lock = Arc::new(directory.lock()?);
         let older = match manifest::find(&directory) {
             // A damaged one is replaced; somebody else's is not.
             Err(error) if error.kind() == ErrorKind::Corrupt && replaces == Replaces::Older => None,

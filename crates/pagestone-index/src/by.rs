@@ -12,8 +12,9 @@ use pagestone_storage::Field;
 use crate::{
     cursor::Cursor,
     error::{Error, Result},
+    files::Order,
     key::{self, Image, KeyValue},
-    part::{Order, Part},
+    part::Part,
     rows::Rows,
     schema::Record,
 };
@@ -42,7 +43,7 @@ impl<R, K> Copy for By<'_, R, K> {}
 
 impl<R, K> fmt::Debug for By<'_, R, K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.part.schema.keys().get(self.number).map(crate::NamedKey::name);
+        let name = self.part.files.schema.keys().get(self.number).map(crate::NamedKey::name);
         formatter.debug_struct("By").field("key", &name).finish_non_exhaustive()
     }
 }
@@ -69,7 +70,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     #[inline]
     pub fn get(self, key: K) -> Result<Option<R>> {
         match self.index_of(key)? {
-            Some(row) => self.part.rows.with(row, R::read).map(Some),
+            Some(row) => self.part.with_row(row, R::read).map(Some),
             None => Ok(None),
         }
     }
@@ -81,12 +82,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     /// See [`By`].
     #[inline]
     pub fn index_of(self, key: K) -> Result<Option<u64>> {
-        let (order, image) = (self.order()?, Image::of(key));
-        let place = self.part.lower(order, image.as_slice())?;
-        if self.part.rows.len() <= place {
-            return Ok(None);
-        }
-        self.part.row_if(order, place, image.as_slice())
+        self.part.first(self.order()?, Image::of(key).as_slice())
     }
 
     /// Returns whether a row has this key.
@@ -115,7 +111,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
             self.find_batch(keys, rows)?;
             for (row, found) in rows.iter().zip(found) {
                 *found = match *row {
-                    Some(row) => Some(self.part.rows.with(row, R::read)?),
+                    Some(row) => Some(self.part.with_row(row, R::read)?),
                     None => None,
                 };
             }
@@ -143,7 +139,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
             (Some(file), _) if K::LEN <= 8 && is_number(file.field) => {
                 (&file.entries.records, file.field)
             }
-            (None, &[field]) if K::LEN <= 8 => (&self.part.rows.records, field),
+            (None, &[field]) if K::LEN <= 8 => (&self.part.files.rows.records, field),
             _ => {
                 for (&key, found) in keys.iter().zip(found) {
                     *found = self.index_of(key)?;
@@ -157,11 +153,13 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
             *word = key::word(key);
         }
         records.get_many_images(field, words, found)?;
-        for found in found.iter_mut() {
+        for (found, &key) in found.iter_mut().zip(keys) {
             if let Some(place) = *found {
-                let row = self.part.row_at(order, place)?;
-                self.part.rows.prefetch(row);
+                let row = self.part.files.row_at(order, place)?;
+                self.part.prefetch(row);
                 *found = Some(row);
+            } else if !self.part.runs().is_empty() {
+                *found = self.part.first_in_runs(order, Image::of(key).as_slice());
             }
         }
         Ok(())
@@ -213,7 +211,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
         let end = match range.end_bound() {
             Bound::Included(&key) => self.part.upper(order, Image::of(key).as_slice())?,
             Bound::Excluded(&key) => self.part.lower(order, Image::of(key).as_slice())?,
-            Bound::Unbounded => self.part.rows.len(),
+            Bound::Unbounded => self.part.len(),
         };
         Ok(start..end.max(start))
     }
@@ -243,11 +241,11 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     ///
     /// See [`By`].
     pub fn select(self, rank: u64) -> Result<Option<R>> {
-        if self.part.rows.len() <= rank {
+        if self.part.len() <= rank {
             return Ok(None);
         }
         let row = self.part.row_at(self.order()?, rank)?;
-        self.part.rows.with(row, R::read).map(Some)
+        self.part.with_row(row, R::read).map(Some)
     }
 
     /// Returns the row whose key is nearest by difference, the lower of two; of equal keys the
@@ -257,7 +255,7 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     ///
     /// See [`By`].
     pub fn nearest(self, key: K) -> Result<Option<R>> {
-        let (order, image, count) = (self.order()?, Image::of(key), self.part.rows.len());
+        let (order, image, count) = (self.order()?, Image::of(key), self.part.len());
         let above = self.part.lower(order, image.as_slice())?;
         let mut high = Image::padded(&[], K::LEN, 0);
         if above < count {

@@ -36,7 +36,7 @@ impl<'t, R: Record, K: KeyValue> Cursor<'t, R, K> {
 
     /// Goes behind so many rows, or behind the last one.
     pub fn seek_rank(&mut self, rank: u64) {
-        self.rank = rank.min(self.by.part().rows.len());
+        self.rank = rank.min(self.by.part().len());
     }
 
     /// Passes the next row and returns it; `None` behind the last one.

@@ -101,7 +101,7 @@ impl Directory {
             .open(&path)
             .map_err(|source| Error::io("open", &path, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(BuildLock { _file: file }),
+            Ok(()) => Ok(BuildLock { file }),
             Err(TryLockError::WouldBlock) => {
                 let what = "somebody else builds here";
                 Err(Error::refused(ErrorKind::Locked, &self.path, what))
@@ -151,7 +151,15 @@ impl Directory {
 /// The right to build in a directory; given back when it is dropped, or the process ends.
 #[derive(Debug)]
 pub(crate) struct BuildLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for BuildLock {
+    fn drop(&mut self) {
+        // A child that this process is just starting may have the file open still: closing it
+        // here would leave the lock with the child until it runs its own program.
+        drop(self.file.unlock());
+    }
 }
 
 /// The name of a file of one version: `STEM.VERSION.EXTENSION`.

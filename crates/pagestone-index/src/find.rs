@@ -4,8 +4,9 @@ use std::{fmt, iter::FusedIterator, marker::PhantomData, ops::Range, sync::Arc};
 
 use crate::{
     error::{Error, Result},
+    files::{Order, partition},
     key::{Image, Key, KeyValue},
-    part::{Order, Part, partition},
+    part::Part,
     schema::Record,
     table::Table,
 };
@@ -121,7 +122,7 @@ impl<R: Record> Iterator for Find<'_, R> {
 
     fn next(&mut self) -> Option<Result<R>> {
         let row = self.step()?;
-        Some(row.and_then(|row| self.part.rows.with(row, R::read)))
+        Some(row.and_then(|row| self.part.with_row(row, R::read)))
     }
 }
 

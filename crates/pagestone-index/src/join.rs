@@ -5,8 +5,9 @@ use std::{fmt, iter::FusedIterator, ops::Range, sync::Arc};
 use crate::{
     by::By,
     error::Result,
+    files::{Order, partition},
     key::{Image, KeyValue},
-    part::{Part, partition},
+    part::Part,
     schema::Record,
 };
 
@@ -34,7 +35,7 @@ impl<'l, L: Record, K: KeyValue> By<'l, L, K> {
         Join {
             left: self,
             right: other,
-            lefts: 0..self.part().rows.len(),
+            lefts: 0..self.part().len(),
             equals: 0..0,
             next: 0,
             key: Image::padded(&[], K::LEN, 0),
@@ -100,7 +101,7 @@ enum Past {
 /// One table in its order.
 struct Side<'t> {
     part: &'t Arc<Part>,
-    order: &'t crate::part::Order,
+    order: &'t Order,
 }
 
 impl<'t> Side<'t> {
@@ -109,7 +110,7 @@ impl<'t> Side<'t> {
     }
 
     fn len(&self) -> u64 {
-        self.part.rows.len()
+        self.part.len()
     }
 
     fn image(&self, place: u64, into: &mut Image) -> Result<()> {

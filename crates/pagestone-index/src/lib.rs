@@ -12,11 +12,15 @@ mod join; // two tables side by side
 mod parallel; // rows on many threads
 mod builder; // appends from many threads
 mod seal; // sort, number, index, check, publish
+mod delta; // rows appended to a published table
+mod merge; // a new version of both, in one pass
 mod relation; // which rows belong to which, from both sides
 mod any; // tables whose schema is known when the program runs
 mod migrate; // rows of one schema copied to another
 mod options; // how tables are built and opened
-mod part; // one published version, searched by image
+mod part; // what lookups see: files, and runs of rows above them
+mod run; // appended rows in memory, sorted by each key
+mod files; // the files of one published version, searched by image
 mod fixed; // one finished file
 mod schema; // records, columns, keys, fingerprints
 mod column; // what a field can be
@@ -31,6 +35,7 @@ pub use crate::{
     by::By,
     column::{Column, KeyColumn, Shape},
     cursor::Cursor,
+    delta::Delta,
     directory::Directory,
     error::{Error, ErrorKind, Result},
     find::{FIND_KEYS_MAX, Find},

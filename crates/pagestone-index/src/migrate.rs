@@ -36,7 +36,7 @@ impl TableOptions {
             .map_err(|what| Error::refused(ErrorKind::SchemaMismatch, to.path(), what))?;
         let mut builder: AnyTableBuilder = self.replace_any(to.clone(), schema)?;
         let (mut rows, mut index) = (Vec::new(), 0u64);
-        each_block(&old.part().rows.records, |block| {
+        each_block(&old.part().files.rows.records, |block| {
             rows.clear();
             for row in block.chunks_exact(old.schema().record_size()) {
                 let start = rows.len();

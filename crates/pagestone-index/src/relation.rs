@@ -200,7 +200,7 @@ impl Relation {
         let direction = self.direction();
         let list = direction.list(key)?;
         let place =
-            crate::part::partition(list.clone(), |place| Ok(direction.value(place)? < value))?;
+            crate::files::partition(list.clone(), |place| Ok(direction.value(place)? < value))?;
         Ok(place < list.end && direction.value(place)? == value)
     }
 

@@ -2,11 +2,7 @@
 
 use std::{fmt, iter::FusedIterator, marker::PhantomData, ops::Range, sync::Arc};
 
-use crate::{
-    error::Result,
-    part::{Order, Part},
-    schema::Record,
-};
+use crate::{error::Result, files::Order, part::Part, schema::Record};
 
 /// How far ahead of an iterator its rows are asked for.
 const AHEAD: u64 = 16;
@@ -44,7 +40,7 @@ pub struct Rows<'t, R> {
 
 impl<'t, R: Record> Rows<'t, R> {
     pub(crate) fn of_rows(part: &'t Part, left: Range<u64>) -> Self {
-        let bytes = part.rows.as_bytes().and_then(|all| {
+        let bytes = part.files.rows.as_bytes().filter(|_| part.runs().is_empty()).and_then(|all| {
             let size = R::SIZE;
             let (start, end) = (usize::try_from(left.start).ok()?, usize::try_from(left.end).ok()?);
             all.get(start.checked_mul(size)?..end.checked_mul(size)?)
@@ -53,7 +49,8 @@ impl<'t, R: Record> Rows<'t, R> {
     }
 
     pub(crate) fn of_order(part: &'t Part, number: usize, left: Range<u64>) -> Self {
-        if part.orders.get(number).is_some_and(|order| order.file().is_none()) {
+        let is_own = part.files.orders.get(number).is_some_and(|order| order.file().is_none());
+        if is_own && part.runs().is_empty() {
             return Self::of_rows(part, left);
         }
         let held = Held::Borrowed(part);
@@ -102,7 +99,7 @@ impl<'t, R: Record> Rows<'t, R> {
 
     #[inline]
     fn order(&self) -> Option<&Order> {
-        self.held.part().orders.get(self.number?)
+        self.held.part().files.orders.get(self.number?)
     }
 
     #[inline]
@@ -112,7 +109,7 @@ impl<'t, R: Record> Rows<'t, R> {
             Some(order) => part.row_at(order, place)?,
             None => place,
         };
-        part.rows.with(row, R::read)
+        part.with_row(row, R::read)
     }
 
     #[inline]
@@ -206,7 +203,7 @@ impl RowIndexes<'_> {
     #[inline]
     fn index(&self, place: u64) -> Result<u64> {
         let part = self.held.part();
-        match self.number.and_then(|number| part.orders.get(number)) {
+        match self.number.and_then(|number| part.files.orders.get(number)) {
             Some(order) => part.row_at(order, place),
             None => Ok(place),
         }

@@ -9,14 +9,14 @@ use crate::{
     builder::{Build, Staged},
     directory,
     error::{Error, ErrorKind, Result},
+    files::put_fields,
     key::{image_field, swap_stored},
     manifest::{self, FileFacts, Manifest, TableFacts},
-    part::put_fields,
     schema::{NamedKey, StoredSchema},
 };
 
 /// Bytes that are read and written at once.
-const BLOCK: usize = 1 << 20;
+pub(crate) const BLOCK: usize = 1 << 20;
 /// Keys that an error lists.
 const LISTED: usize = 5;
 

@@ -9,6 +9,7 @@ use crate::{
     by::By,
     directory::Directory,
     error::{Error, ErrorKind, Result},
+    files::{Files, Order},
     fixed::Fixed,
     key::{Key, KeyValue},
     options::TableOptions,
@@ -49,6 +50,10 @@ impl<R: Record> Table<R> {
         Self { part: Arc::new(part), rows: PhantomData }
     }
 
+    pub(crate) fn shared(part: Arc<Part>) -> Self {
+        Self { part, rows: PhantomData }
+    }
+
     pub(crate) fn part(&self) -> &Arc<Part> {
         &self.part
     }
@@ -57,7 +62,7 @@ impl<R: Record> Table<R> {
     #[must_use]
     #[inline]
     pub fn len(&self) -> u64 {
-        self.part.rows.len()
+        self.part.len()
     }
 
     /// Returns whether there is no row.
@@ -69,13 +74,13 @@ impl<R: Record> Table<R> {
     /// Returns the schema that the table was built from.
     #[must_use]
     pub fn schema(&self) -> &Schema {
-        &self.part.schema
+        &self.part.files.schema
     }
 
     /// Returns the number of the version, which every publish raises.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.part.version
+        self.part.files.version
     }
 
     /// Returns the row at `index`, `None` past the last one.
@@ -88,7 +93,7 @@ impl<R: Record> Table<R> {
         if self.len() <= index {
             return Ok(None);
         }
-        self.part.rows.with(index, R::read).map(Some)
+        self.part.with_row(index, R::read).map(Some)
     }
 
     /// Iterates all rows in their own order.
@@ -104,7 +109,10 @@ impl<R: Record> Table<R> {
     where
         R: zerocopy::FromBytes + zerocopy::Immutable + zerocopy::KnownLayout,
     {
-        <[R] as zerocopy::FromBytes>::ref_from_bytes(self.part.rows.as_bytes()?).ok()
+        <[R] as zerocopy::FromBytes>::ref_from_bytes(
+            self.part.files.rows.as_bytes().filter(|_| self.part.runs().is_empty())?,
+        )
+        .ok()
     }
 
     /// Returns the lookups by one key, which its constant names.
@@ -122,18 +130,18 @@ impl<R: Record> Table<R> {
     ///
     /// `Corrupt`, which names the file and what is wrong with it; `Io`.
     pub fn verify(&self, progress: impl FnMut(Progress) -> ControlFlow<()>) -> Result<()> {
-        self.part.verify(progress)
+        self.part.files.verify(progress)
     }
 }
 
-impl Part {
+impl Files {
     /// Compares every file with its checksums.
     pub(crate) fn verify(
         &self,
         mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<()> {
         self.rows.verify(&mut progress)?;
-        for file in self.orders.iter().filter_map(crate::part::Order::file) {
+        for file in self.orders.iter().filter_map(Order::file) {
             file.entries.verify(&mut progress)?;
             file.entries.check_sorted(file)?;
         }
@@ -207,15 +215,15 @@ impl TableOptions {
     /// `Truncated`; `Io`.
     pub fn open<R: Record>(self, directory: impl Into<Directory>) -> Result<Table<R>> {
         let part = Part::open(&directory.into(), &self)?;
-        if part.schema.fingerprint() != R::FINGERPRINT {
+        if part.files.schema.fingerprint() != R::FINGERPRINT {
             let wanted = R::schema();
             let what = format!(
                 "a table of {}, opened as {wanted}: {}; `migrate` copies rows by the names of \
                  their fields",
-                part.schema,
-                wanted.difference(&part.schema)
+                part.files.schema,
+                wanted.difference(&part.files.schema)
             );
-            let path = part.directory.path();
+            let path = part.files.directory.path();
             return Err(Error::refused(ErrorKind::SchemaMismatch, path, what));
         }
         Ok(Table::of(part))
@@ -232,10 +240,10 @@ impl<R> fmt::Debug for Table<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Table")
-            .field("path", &self.part.directory.path())
-            .field("schema", &self.part.schema.name())
-            .field("version", &self.part.version)
-            .field("len", &self.part.rows.len())
+            .field("path", &self.part.files.directory.path())
+            .field("schema", &self.part.files.schema.name())
+            .field("version", &self.part.files.version)
+            .field("len", &self.part.len())
             .finish()
     }
 }

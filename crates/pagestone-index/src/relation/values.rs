@@ -73,7 +73,7 @@ impl<'t> Values<'t> {
             next = next.saturating_add(step);
             step *= 2;
         }
-        let start = crate::part::partition(known..next.min(self.left.end), |place| {
+        let start = crate::files::partition(known..next.min(self.left.end), |place| {
             Ok(self.direction.value(place)? < value)
         })?;
         let skipped = usize::try_from(start - self.left.start).unwrap_or(usize::MAX);

@@ -11,7 +11,7 @@ use rstest::rstest;
 use crate::support::{BACKINGS, Dir, Row, build, build_with, rows};
 
 /// The rows of a table in their own order: by place, equal ones as they came.
-fn in_place(rows: &[Row]) -> Vec<Row> {
+pub(crate) fn in_place(rows: &[Row]) -> Vec<Row> {
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(|row| row.place.get());
     sorted
@@ -90,11 +90,16 @@ fn check_ranges<K: KeyValue>(
 /// Compares all keys of a table with the rows it was built from.
 #[track_caller]
 pub(crate) fn check_table(table: &Table<Row>, rows: &[Row]) {
-    let rows = in_place(rows);
+    check_rows(table, &in_place(rows));
+}
+
+/// Compares all keys of a table with its rows in the order of their indexes.
+#[track_caller]
+pub(crate) fn check_rows(table: &Table<Row>, rows: &[Row]) {
     assert_eq!(table.len(), rows.len() as u64);
     assert_eq!(table.iter().map(Result::unwrap).collect::<Vec<_>>(), rows);
     let some: Vec<&Row> = rows.iter().step_by(rows.len() / 40 + 1).collect();
-    let (rows, places) = (rows.as_slice(), some.iter().map(|row| row.place.get()));
+    let places = some.iter().map(|row| row.place.get());
     let around = |keys: &mut dyn Iterator<Item = u64>| {
         let near = keys.flat_map(|key| [key, key.wrapping_add(1), key.wrapping_sub(1)]);
         near.chain([0, u64::MAX]).collect::<Vec<u64>>()
