@@ -25,6 +25,23 @@ pub(crate) struct Part {
     len: u64,
 }
 
+/// Places that are one behind the other in the files too.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stretch {
+    start: u64,
+    end: u64,
+    /// How many entries of runs are in front of them.
+    above: u64,
+}
+
+impl Stretch {
+    /// The place in the files, of a place of the stretch.
+    #[inline]
+    pub(crate) fn below(&self, place: u64) -> Option<u64> {
+        if self.start <= place && place < self.end { Some(place - self.above) } else { None }
+    }
+}
+
 impl Part {
     /// Opens the newest version in `directory`, whatever its schema is.
     pub(crate) fn open(directory: &Directory, options: &TableOptions) -> Result<Self> {
@@ -120,6 +137,29 @@ impl Part {
             }
         }
         self.files.row_at(order, place)
+    }
+
+    /// The places around `place` that are one behind the other in the files; none where the
+    /// entry is one of a run.
+    pub(crate) fn stretch(&self, order: &Order, place: u64) -> Stretch {
+        let (mut below, mut left) = (place, self.len.saturating_sub(place));
+        let mut behind = place;
+        for run in self.runs.iter().rev() {
+            match run.find(order.number, below) {
+                Ok(_) => return Stretch::default(),
+                Err(above) => {
+                    if let Some(next) = run.place(order.number, above) {
+                        left = left.min(next - below);
+                    }
+                    let last = above.checked_sub(1);
+                    if let Some(last) = last.and_then(|last| run.place(order.number, last)) {
+                        behind = behind.min(below - last - 1);
+                    }
+                    below = below.saturating_sub(above);
+                }
+            }
+        }
+        Stretch { start: place - behind, end: place.saturating_add(left), above: place - below }
     }
 
     /// The key at a place in the order.

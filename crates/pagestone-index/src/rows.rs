@@ -2,7 +2,12 @@
 
 use std::{fmt, iter::FusedIterator, marker::PhantomData, ops::Range, sync::Arc};
 
-use crate::{error::Result, files::Order, part::Part, schema::Record};
+use crate::{
+    error::Result,
+    files::Order,
+    part::{Part, Stretch},
+    schema::Record,
+};
 
 /// How far ahead of an iterator its rows are asked for.
 const AHEAD: u64 = 16;
@@ -35,6 +40,8 @@ pub struct Rows<'t, R> {
     left: Range<u64>,
     /// The rows that are left, where they are borrowed and lie in this order.
     bytes: Option<&'t [u8]>,
+    /// What was learnt of the places near the last one, where there are runs.
+    near: Stretch,
     of: PhantomData<fn() -> R>,
 }
 
@@ -45,7 +52,14 @@ impl<'t, R: Record> Rows<'t, R> {
             let (start, end) = (usize::try_from(left.start).ok()?, usize::try_from(left.end).ok()?);
             all.get(start.checked_mul(size)?..end.checked_mul(size)?)
         });
-        Self { held: Held::Borrowed(part), number: None, left, bytes, of: PhantomData }
+        Self {
+            held: Held::Borrowed(part),
+            number: None,
+            left,
+            bytes,
+            near: Stretch::default(),
+            of: PhantomData,
+        }
     }
 
     pub(crate) fn of_order(part: &'t Part, number: usize, left: Range<u64>) -> Self {
@@ -54,7 +68,14 @@ impl<'t, R: Record> Rows<'t, R> {
             return Self::of_rows(part, left);
         }
         let held = Held::Borrowed(part);
-        Self { held, number: Some(number), left, bytes: None, of: PhantomData }
+        Self {
+            held,
+            number: Some(number),
+            left,
+            bytes: None,
+            near: Stretch::default(),
+            of: PhantomData,
+        }
     }
 
     /// The same rows, borrowed from nobody.
@@ -65,6 +86,7 @@ impl<'t, R: Record> Rows<'t, R> {
             number: self.number,
             left: self.left,
             bytes: None,
+            near: self.near,
             of: PhantomData,
         }
     }
@@ -82,6 +104,7 @@ impl<'t, R: Record> Rows<'t, R> {
             number: self.number,
             left,
             bytes,
+            near: self.near,
             of: PhantomData,
         };
         let bytes = self.bytes.and_then(|bytes| {
@@ -103,10 +126,23 @@ impl<'t, R: Record> Rows<'t, R> {
     }
 
     #[inline]
-    fn read(&self, place: u64) -> Result<R> {
+    fn read(&mut self, place: u64) -> Result<R> {
         let part = self.held.part();
         let row = match self.order() {
-            Some(order) => part.row_at(order, place)?,
+            Some(order) if part.runs().is_empty() => part.files.row_at(order, place)?,
+            Some(order) => {
+                let mut near = self.near;
+                if near.below(place).is_none() {
+                    near = part.stretch(order, place);
+                }
+                let row = match near.below(place) {
+                    Some(below) => part.files.row_at(order, below)?,
+                    None => part.row_at(order, place)?,
+                };
+                let row = part.with_row(row, R::read);
+                self.near = near;
+                return row;
+            }
             None => place,
         };
         part.with_row(row, R::read)

@@ -109,6 +109,11 @@ impl Run {
         order.places.binary_search(&place).map_err(|above| above as u64)
     }
 
+    /// The place of an entry.
+    pub(crate) fn place(&self, number: usize, at: u64) -> Option<u64> {
+        self.orders.get(number)?.places.get(usize::try_from(at).ok()?).copied()
+    }
+
     /// The row of an entry, by its index in the table.
     #[inline]
     pub(crate) fn row(&self, number: usize, at: usize) -> u64 {
