@@ -3,6 +3,7 @@
 mod heapdump;
 mod records;
 mod region;
+mod table;
 mod size; // 64M and its like
 
 pub(crate) use self::{
@@ -15,6 +16,10 @@ pub(crate) use self::{
         BackupArgs, BlockArgs, CompactArgs, DumpArgs, OrphansArgs, RegionFileArgs, SalvageArgs,
     },
     size::id,
+    table::{
+        ByArgs, CreateArgs, ExportRowsArgs, GetRowsArgs, ImportArgs, InfoArgs, InputArg, JoinArgs,
+        RangeRowsArgs, TableArgs, TableCommand, TopRowsArgs,
+    },
 };
 
 use clap::{Parser, Subcommand};
@@ -22,7 +27,7 @@ use clap_complete::Shell;
 
 use crate::output::Format;
 
-/// Looks into heap dumps, region files and files of fixed-size records.
+/// Looks into heap dumps, region files, tables and files of fixed-size records.
 ///
 /// Exit codes: 0 done, 1 a finding (damage, or what was asked for is not there), 2 wrong usage,
 /// 3 nothing could be done (input or output, a lock, no such file, no heap dump at all).
@@ -58,6 +63,15 @@ pub(crate) enum Command {
     Records {
         #[command(subcommand)]
         command: RecordsCommand,
+    },
+    /// Make, fill, ask and check tables: typed rows that are found by their keys
+    ///
+    /// The files of a table are mapped while a command reads it: nothing but pagestone may write
+    /// them, or the command may end with a signal or a wrong answer.
+    #[command(verbatim_doc_comment)]
+    Table {
+        #[command(subcommand)]
+        command: TableCommand,
     },
     /// Show what a region file is and what it holds
     ///

@@ -4,6 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use pagestone_heap as heap;
 use pagestone_heapdump as heapdump;
+use pagestone_index as index;
 use pagestone_slab as slab;
 use pagestone_storage as storage;
 
@@ -75,6 +76,8 @@ fn of_error(error: &anyhow::Error) -> u8 {
             Some(of_heap(error.kind()))
         } else if let Some(error) = cause.downcast_ref::<slab::Error>() {
             of_slab(error.kind())
+        } else if let Some(error) = cause.downcast_ref::<index::Error>() {
+            Some(of_index(error.kind()))
         } else if cause.is::<Usage>() {
             Some(USAGE)
         } else {
@@ -114,6 +117,18 @@ fn of_slab(kind: slab::ErrorKind) -> Option<u8> {
         ErrorKind::Corrupt | ErrorKind::StaleId => Some(FINDING),
         ErrorKind::InvalidArgument => Some(USAGE),
         _ => None,
+    }
+}
+
+fn of_index(kind: index::ErrorKind) -> u8 {
+    use index::ErrorKind;
+    match kind {
+        ErrorKind::Corrupt
+        | ErrorKind::Truncated
+        | ErrorKind::Duplicate
+        | ErrorKind::OutOfRange => FINDING,
+        ErrorKind::InvalidArgument => USAGE,
+        _ => FAILURE,
     }
 }
 

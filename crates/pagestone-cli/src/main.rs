@@ -1,4 +1,5 @@
-//! The command `pagestone`: heap-dump indexes, region files and files of fixed-size records, from
+//! The command `pagestone`: heap-dump indexes, region files, tables and files of fixed-size
+//! records, from
 //! a shell.
 //!
 //! It has no storage logic of its own: it parses arguments, calls the libraries and prints.
@@ -6,8 +7,10 @@
 mod args; // what can be said on the command line
 mod heapdump; // `pagestone heapdump …`
 mod records; // `pagestone records …`
+mod table; // `pagestone table …`
 mod region; // `pagestone info`, `stats`, `verify`, `dump`, `get`, `compact`, `orphans`, `backup`, `salvage`
 mod completions; // `pagestone completions …`
+mod value; // values as people write them
 mod output; // what goes to standard output and standard error
 mod trust; // the promise about files that are mapped
 mod progress; // a bar on standard error, where somebody sees it
@@ -38,6 +41,7 @@ fn run(command: Command, out: &mut Output) -> anyhow::Result<()> {
     match command {
         Command::Heapdump { command } => heapdump::run(command, out),
         Command::Records { command } => records::run(command, out),
+        Command::Table { command } => table::run(command, out),
         Command::Info(args) => region::info(&args, out),
         Command::Stats(args) => region::stats(&args, out),
         Command::Verify(args) => region::verify(&args, out),

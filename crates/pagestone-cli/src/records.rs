@@ -1,7 +1,6 @@
 //! `pagestone records`: files of fixed-size records, whoever wrote them.
 
 mod columns; // the columns that show a record
-mod value; // values as people write them
 mod files; // opening: for reading, for appending, for sorting
 mod source; // where appended records come from
 mod info;

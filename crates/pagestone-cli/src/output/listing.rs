@@ -149,9 +149,20 @@ fn underlined(style: TableStyle, look: Look) -> TableStyle {
     style.header_separator(LineStyle::none().fill(fill))
 }
 
-/// No cell of ours holds a comma, a quote or a line end.
+/// A line of CSV. A cell alone that is empty has quotes: an empty line is no row to readers.
 fn csv(out: &mut Output, cells: impl Iterator<Item = String>) -> anyhow::Result<()> {
-    out.line(cells.collect::<Vec<_>>().join(","))
+    let cells: Vec<String> = cells.map(quoted).collect();
+    match cells.as_slice() {
+        [cell] if cell.is_empty() => out.line("\"\""),
+        cells => out.line(cells.join(",")),
+    }
+}
+
+fn quoted(cell: String) -> String {
+    if cell.contains([',', '"', '\n', '\r']) {
+        return format!("\"{}\"", cell.replace('"', "\"\""));
+    }
+    cell
 }
 
 /// A row as an object.

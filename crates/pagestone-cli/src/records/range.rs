@@ -7,11 +7,11 @@ use pagestone_storage::{Field, Records};
 use super::{
     columns::{self, Columns},
     files,
-    value::{self, High, Span},
 };
 use crate::{
     args::RangeArgs,
     output::{Align, Cell, Listing, Output},
+    value::{self, High, Span},
 };
 
 pub(super) fn run(args: &RangeArgs, out: &mut Output) -> anyhow::Result<()> {

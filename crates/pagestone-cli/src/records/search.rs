@@ -4,11 +4,12 @@ use pagestone_storage::{Bias, Records, Value};
 
 use super::{
     columns::{self, Columns},
-    files, value,
+    files,
 };
 use crate::{
     args::SearchArgs,
     output::{Align, Cell, Listing, Output},
+    value,
 };
 
 pub(super) fn run(args: &SearchArgs, out: &mut Output) -> anyhow::Result<()> {

@@ -32,6 +32,10 @@ mod logs;
 #[cfg(test)]
 mod slabs;
 
+// Tables: import from every format, what does not fit, lookups, join, export, verify.
+#[cfg(test)]
+mod table;
+
 // What holds for every command: usage errors, completions, closed and full outputs.
 #[cfg(test)]
 mod conventions;

@@ -5,12 +5,10 @@ use pagestone_storage::{Field, Kind, Value};
 use crate::exit::Usage;
 
 /// Parses a value to look for in a field.
-pub(super) fn parse(field: Field, text: &str) -> anyhow::Result<Value<'static>> {
+pub(crate) fn parse(field: Field, text: &str) -> anyhow::Result<Value<'static>> {
     let parsed = match field.kind() {
         Kind::Bytes(_) => bytes(text).map(|bytes| Value::Bytes(bytes.into())),
-        Kind::F32 => text.parse::<f32>().ok().map(Value::from),
-        Kind::F64 => text.parse::<f64>().ok().map(Value::from),
-        _ => integer(text),
+        _ => of_text(field, text),
     };
     parsed.ok_or_else(|| {
         let expected = match field.kind() {
@@ -22,7 +20,16 @@ pub(super) fn parse(field: Field, text: &str) -> anyhow::Result<Value<'static>> 
     })
 }
 
-fn integer(text: &str) -> Option<Value<'static>> {
+/// The number that a text means to a field of numbers.
+pub(crate) fn of_text(field: Field, text: &str) -> Option<Value<'static>> {
+    match field.kind() {
+        Kind::F32 => text.parse::<f32>().ok().map(Value::from),
+        Kind::F64 => text.parse::<f64>().ok().map(Value::from),
+        _ => integer(text),
+    }
+}
+
+pub(crate) fn integer(text: &str) -> Option<Value<'static>> {
     let (digits, is_negative) = match text.strip_prefix('-') {
         Some(digits) => (digits, true),
         None => (text, false),
@@ -41,7 +48,8 @@ fn integer(text: &str) -> Option<Value<'static>> {
     Some(Value::Unsigned(magnitude))
 }
 
-fn bytes(text: &str) -> Option<Vec<u8>> {
+/// Two hexadecimal digits for each byte, behind `0x` or not.
+pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
@@ -53,20 +61,20 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
 
 /// A range of values; a bound that was left out is none.
 #[derive(Debug)]
-pub(super) struct Span {
-    pub(super) low: Option<Value<'static>>,
-    pub(super) high: Option<High>,
+pub(crate) struct Span {
+    pub(crate) low: Option<Value<'static>>,
+    pub(crate) high: Option<High>,
 }
 
 /// Where a range ends.
 #[derive(Debug)]
-pub(super) enum High {
+pub(crate) enum High {
     Before(Value<'static>),
     At(Value<'static>),
 }
 
 /// Parses `LOW..HIGH`, `LOW..=HIGH` and what is left of them without a bound.
-pub(super) fn span(field: Field, text: &str) -> anyhow::Result<Span> {
+pub(crate) fn span(field: Field, text: &str) -> anyhow::Result<Span> {
     let Some((low, high)) = text.split_once("..") else {
         return Err(Usage(format!("`{text}` is no range: expected LOW..HIGH or LOW..=HIGH")).into());
     };
