@@ -120,12 +120,23 @@ impl Folder {
 
     /// The folder, with the promise that lets storages lend out slices.
     #[must_use]
-    #[expect(unsafe_code, reason = "the one line that asserts the trusted directory")]
     pub fn trusted(&self) -> TrustedDir {
-        // SAFETY: this run made the folder under a random name, tells nobody of it, and while
-        // a storage of it is open, writes and cuts the files in it by storages alone.
-        unsafe { TrustedDir::assert(&self.path) }
+        promised(&self.path)
     }
+
+    /// A directory in the folder, with the same promise.
+    #[must_use]
+    pub fn trusted_at(&self, name: &str) -> TrustedDir {
+        promised(&self.path(name))
+    }
+}
+
+/// The folder of a run, or a directory in it.
+#[expect(unsafe_code, reason = "the one line that asserts the trusted directory")]
+fn promised(path: &Path) -> TrustedDir {
+    // SAFETY: this run made the folder under a random name, tells nobody of it, and while
+    // a storage of it is open, writes and cuts the files in it by storages alone.
+    unsafe { TrustedDir::assert(path) }
 }
 
 /// Drops the pages of a file, which nobody has mapped, from memory. Its inode stays there.

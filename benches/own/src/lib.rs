@@ -9,6 +9,7 @@ mod sorted; // a sorted storage with an accelerator, and what is looked up in it
 mod process; // children, private memory, bytes of devices, who runs first
 pub mod heap; // workload H: the blocks, and who keeps them
 pub mod entries; // workload E: the entries, and who keeps them
+pub mod index; // workload S: the rows, and who finds them
 pub mod slots; // workload B: equal values, and who keeps them
 pub mod strings; // workload I: strings that come again and again, and who keeps them once
 mod device; // bytes that a block device has written

@@ -35,7 +35,7 @@ const ENGINES: &[Engines] = &[
     Engines {
         manifest: "benches/peers/Cargo.toml",
         program: "bench-peers",
-        names: &["canopydb", "fjall", "lmdb", "redb", "sled", "sqlite"],
+        names: &["canopydb", "fjall", "fst", "lmdb", "redb", "sled", "sqlite"],
     },
     Engines {
         manifest: "benches/peers/volatile/Cargo.toml",

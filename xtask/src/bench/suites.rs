@@ -3,6 +3,7 @@
 mod buffer; // the rows of the entry buffer
 mod heap; // the rows of the heap
 mod heapdump; // the rows of the heap dump's index
+mod index; // the rows of the index
 mod slab; // the rows of the slab layer
 mod storage; // the rows of the storage
 
@@ -15,6 +16,7 @@ pub(crate) enum Suite {
     Buffer,
     Heap,
     Heapdump,
+    Index,
     Slab,
     Storage,
 }
@@ -98,6 +100,7 @@ pub(super) fn rows(suite: Suite) -> &'static [Row] {
         Suite::Buffer => buffer::ROWS,
         Suite::Heap => heap::ROWS,
         Suite::Heapdump => heapdump::ROWS,
+        Suite::Index => index::ROWS,
         Suite::Slab => slab::ROWS,
         Suite::Storage => storage::ROWS,
     }
@@ -189,6 +192,7 @@ impl fmt::Display for Suite {
             Self::Buffer => "buffer",
             Self::Heap => "heap",
             Self::Heapdump => "heapdump",
+            Self::Index => "index",
             Self::Slab => "slab",
             Self::Storage => "storage",
         })

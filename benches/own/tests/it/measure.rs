@@ -48,6 +48,20 @@ fn heaps_are_measured() {
 }
 
 #[test]
+fn indexes_are_measured() {
+    check("index_ours_table_batch");
+    check("index_ours_build_seal");
+    check("index_ours_open_first");
+    check("index_ours_relation_values");
+    check("index_ours_words_stream");
+    check("index_hash_table_dependent");
+    check("index_tree_table_scan");
+    check("index_raw_table_scan");
+    check("index_pairs_build_sort");
+    check("index_map_relation_memory");
+}
+
+#[test]
 fn buffers_are_measured() {
     check("buffer_limit_work_compact");
     check("buffer_map_work_read");

@@ -12,6 +12,7 @@ mod crates; // what the storage crate costs to build
 mod heapdump; // the build of a heap dump's index
 mod buffer; // workload E: entries that are added, changed, removed, and compacted
 mod heap; // workload H: blocks that are made, freed, made again, and kept
+mod index; // workload S: rows by key, relations, opening
 mod slab; // workloads B and I: equal values, and strings that come again
 mod stream; // one long block, in and out
 
@@ -84,6 +85,7 @@ fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         "buffer" => buffer::measure(name, scale),
         "heap" => heap::measure(name, scale),
         "heapdump" => heapdump::measure(scale),
+        "index" => index::measure(name, scale),
         "slab" => slab::measure(name, scale),
         "stream" => stream::measure(scale),
         _ => Err(format!("nothing is called {name}").into()),
