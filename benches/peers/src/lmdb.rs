@@ -7,7 +7,10 @@
 //! names for keys that are all of one such size.
 #![expect(unsafe_code, reason = "an environment is opened by a promise")]
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use bench_own::{
     Folder, Result,
@@ -27,19 +30,24 @@ pub(crate) struct Lmdb {
     promise: Promise,
 }
 
+/// Opens the environment in a folder of this run.
+pub(crate) fn environment(path: &Path, promise: Promise) -> Result<Env> {
+    fs::create_dir_all(path)?;
+    let mut options = EnvOpenOptions::new();
+    options.map_size(crate::MAPPED).max_dbs(1);
+    let flags = match promise {
+        Promise::Process => EnvFlags::WRITE_MAP | EnvFlags::NO_SYNC,
+        Promise::Power => EnvFlags::empty(),
+    };
+    // SAFETY: the flags give up what the module's first lines say, and no lock.
+    unsafe { options.flags(flags) };
+    // SAFETY: the folder is that of this run alone, which opens it once at a time.
+    Ok(unsafe { options.open(path) }?)
+}
+
 impl Lmdb {
     fn at(path: &PathBuf, promise: Promise) -> Result<Self> {
-        fs::create_dir_all(path)?;
-        let mut options = EnvOpenOptions::new();
-        options.map_size(crate::MAPPED).max_dbs(1);
-        let flags = match promise {
-            Promise::Process => EnvFlags::WRITE_MAP | EnvFlags::NO_SYNC,
-            Promise::Power => EnvFlags::empty(),
-        };
-        // SAFETY: the flags give up what the module's first lines say, and no lock.
-        unsafe { options.flags(flags) };
-        // SAFETY: the folder is that of this run alone, which opens it once at a time.
-        let env = unsafe { options.open(path) }?;
+        let env = environment(path, promise)?;
         let mut txn = env.write_txn()?;
         let entries = env
             .database_options()

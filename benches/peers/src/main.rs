@@ -1,4 +1,4 @@
-//! Workload E on other engines: `bench-peers PEER_GROUP_QUANTITY [--quick | --tiny]`.
+//! Workloads E and S on other engines: `bench-peers PEER_GROUP_QUANTITY [--quick | --tiny]`.
 //!
 //! Prints JSON lines, `{"name":…,"value":…,"unit":…}`, as the program `measure` of benches/own
 //! does, whose phases these are. Each engine is set up as its documentation advises for a promise;
@@ -8,6 +8,7 @@ mod fjall;
 mod lmdb;
 mod redb;
 mod sqlite;
+mod table; // workload S: rows by key
 #[cfg(feature = "more-peers")]
 mod canopydb;
 #[cfg(feature = "more-peers")]
@@ -24,7 +25,7 @@ use bench_own::{
         EntryStore, Run, Told, child_hold, child_memory, child_open, churn, durable, memory, open,
         phases,
     },
-    scheduled_first,
+    index, scheduled_first,
 };
 
 /// Memory that every engine with a cache of its own is given for it.
@@ -60,7 +61,24 @@ fn print(out: &mut impl Write, name: &str, scale: Scale) -> Result<()> {
     if group == "durable" && scale != Scale::Tiny {
         scheduled_first()?;
     }
-    let told = match peer {
+    if cfg!(not(feature = "more-peers")) && matches!(peer, "canopydb" | "sled") {
+        return Ok(writeln!(out, "skipped: {name}: needs the feature more-peers")?);
+    }
+    let told = match (peer, group) {
+        ("lmdb", "table") => index::table::<table::Lmdb>(scale),
+        ("redb", "table") => index::table::<table::Redb>(scale),
+        ("sqlite", "table") => index::table::<table::Sqlite>(scale),
+        ("fst", "words") => table::fst::words(scale),
+        _ => entries_of(peer, group, scale),
+    };
+    for Told { name, value, unit } in told? {
+        writeln!(out, r#"{{"name":"{peer}_{group}_{name}","value":{value},"unit":"{unit}"}}"#)?;
+    }
+    Ok(())
+}
+
+fn entries_of(peer: &str, group: &str, scale: Scale) -> Result<Vec<Told>> {
+    match peer {
         "fjall" => of::<fjall::Fjall>(group, scale),
         "lmdb" => of::<lmdb::Lmdb>(group, scale),
         "redb" => of::<redb::Redb>(group, scale),
@@ -69,17 +87,8 @@ fn print(out: &mut impl Write, name: &str, scale: Scale) -> Result<()> {
         "canopydb" => of::<canopydb::Canopydb>(group, scale),
         #[cfg(feature = "more-peers")]
         "sled" => of::<sled::Sled>(group, scale),
-        #[cfg(not(feature = "more-peers"))]
-        "canopydb" | "sled" => {
-            writeln!(out, "skipped: {name}: needs the feature more-peers")?;
-            return Ok(());
-        }
         _ => Err(format!("no peer is called {peer}").into()),
-    };
-    for Told { name, value, unit } in told? {
-        writeln!(out, r#"{{"name":"{peer}_{group}_{name}","value":{value},"unit":"{unit}"}}"#)?;
     }
-    Ok(())
 }
 
 fn of<S: EntryStore>(group: &str, scale: Scale) -> Result<Vec<Told>> {
