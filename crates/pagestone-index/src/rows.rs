@@ -31,8 +31,8 @@ impl Held<'_> {
 
 /// Rows in the order of a key: equal ones in the order of their indexes.
 ///
-/// Borrowed from a table, or, `Rows<'static, R>`, sharing it
-/// ([`into_owned`](Self::into_owned)). Reads what it yields, nothing ahead but hints.
+/// Borrowed from a table, or, `Rows<'static, R>`, sharing it. Reads what it yields, nothing ahead but
+/// hints.
 pub struct Rows<'t, R> {
     held: Held<'t>,
     /// The number of the key; none for the rows' own order.
