@@ -3,6 +3,9 @@
 //! Threads change places at each lock and atomic word of this crate, and before each store of the
 //! writer to the file. `cargo xtask loom` runs it.
 
+mod entries; // of a log, and commits of several threads
+mod slots; // of slabs
+
 use std::{collections::BTreeMap, io::Write};
 
 use pagestone_heap::{BlockId, ErrorKind, FileOptions, Heap, Pin, RegionFile, Verify, Writer};
