@@ -33,7 +33,7 @@ impl TableOptions {
     ///
     /// As [`open`](Self::open), but for `SchemaMismatch`.
     pub fn open_any(self, directory: impl Into<Directory>) -> Result<AnyTable> {
-        Ok(AnyTable { part: Arc::new(Part::open(&directory.into(), &self)?) })
+        Ok(AnyTable::of(Part::open(&directory.into(), &self)?))
     }
 
     /// Starts a build of a table of any schema where none is yet.
@@ -64,6 +64,10 @@ impl TableOptions {
 }
 
 impl AnyTable {
+    pub(crate) fn of(part: Part) -> Self {
+        Self { part: Arc::new(part) }
+    }
+
     pub(crate) fn part(&self) -> &Part {
         &self.part
     }
@@ -264,8 +268,11 @@ impl AnyTableBuilder {
         schema: Schema,
         options: (TableOptions, Replaces),
     ) -> Result<Self> {
-        let (build, staged) = Build::start(directory, schema, options)?;
-        Ok(Self { build, staged })
+        Ok(Self::of(Build::start(directory, schema, options)?))
+    }
+
+    pub(crate) fn of((build, staged): (Build, Arc<Mutex<Staged>>)) -> Self {
+        Self { build, staged }
     }
 
     /// Appends whole rows. A `write` to the file for each call: append in batches.
@@ -307,9 +314,13 @@ impl AnyTableBuilder {
     ///
     /// As there.
     pub fn seal(self) -> Result<AnyTable> {
-        let Self { build, staged } = self;
+        let (build, staged) = self.into_parts()?;
         let (directory, options) = (build.directory.clone(), build.options);
-        let facts = seal::seal(build, Staged::of_all(staged)?)?;
-        Ok(AnyTable { part: Arc::new(Part::of(directory, facts, &options)?) })
+        let facts = seal::seal(build, staged)?;
+        Ok(AnyTable::of(Part::of(directory, facts, &options)?))
+    }
+
+    pub(crate) fn into_parts(self) -> Result<(Build, Staged)> {
+        Ok((self.build, Staged::of_all(self.staged)?))
     }
 }

@@ -44,8 +44,20 @@ pub(crate) struct Build {
     pub(crate) schema: Schema,
     pub(crate) version: u64,
     pub(crate) unpublished: Unpublished,
+    #[cfg_attr(not(feature = "region"), expect(dead_code, reason = "there is one way"))]
+    pub(crate) publishes: Publishes,
     /// Given back last.
     pub(crate) _lock: Arc<BuildLock>,
+}
+
+/// What makes the version of a build current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Publishes {
+    /// The rename of a manifest.
+    Manifest,
+    /// A commit of the region file of these facts.
+    #[cfg(feature = "region")]
+    Region(manifest::RegionFacts),
 }
 
 /// The rows that were handed over.
@@ -94,7 +106,15 @@ impl Build {
         let keep = older.as_ref().map_or_else(BTreeSet::new, manifest::Manifest::names);
         let highest = directory.remove_left_overs(&keep)?;
         let highest = older.as_ref().map_or(highest, |older| highest.max(older.version()));
-        let version = highest + 1;
+        Self::begin(directory, schema, (options, lock, highest + 1))
+    }
+
+    /// A build of this version, by whoever holds the lock.
+    pub(crate) fn begin(
+        directory: Directory,
+        schema: Schema,
+        (options, lock, version): (TableOptions, Arc<BuildLock>, u64),
+    ) -> Result<(Self, Arc<Mutex<Staged>>)> {
         let mut unpublished = Unpublished::new(&directory);
         let name = directory::name("rows", version, "rec");
         unpublished.add(&name);
@@ -105,8 +125,22 @@ impl Build {
         let image = vec![0; schema.canonical().map_or(0, |(_, key)| key.len())];
         let ascends = Ascends { fields, last: Vec::new(), image, holds: true };
         let staged = Arc::new(Mutex::new(Staged { rows, ascends, lost: None }));
-        let build = Self { directory, options, schema, version, unpublished, _lock: lock };
+        let publishes = Publishes::Manifest;
+        let build =
+            Self { directory, options, schema, version, unpublished, publishes, _lock: lock };
         Ok((build, staged))
+    }
+
+    /// Errors for a build whose version a region file is to name.
+    #[cfg(feature = "region")]
+    pub(crate) fn check_publishes_itself(&self) -> Result<()> {
+        match &self.publishes {
+            Publishes::Manifest => Ok(()),
+            Publishes::Region(_) => {
+                let what = "a build for a region file: `seal_unpublished`, then `publish_in`";
+                Err(Error::refused(ErrorKind::InvalidArgument, self.directory.path(), what))
+            }
+        }
     }
 }
 
@@ -158,9 +192,12 @@ pub(crate) fn locked(staged: &Mutex<Staged>) -> MutexGuard<'_, Staged> {
 
 impl<R: Record> TableBuilder<R> {
     pub(crate) fn start(directory: Directory, options: (TableOptions, Replaces)) -> Result<Self> {
-        let (build, staged) = Build::start(directory, R::schema(), options)?;
+        Ok(Self::of(Build::start(directory, R::schema(), options)?))
+    }
+
+    pub(crate) fn of((build, staged): (Build, Arc<Mutex<Staged>>)) -> Self {
         let writer = RowWriter::of(&staged);
-        Ok(Self { build, staged, writer })
+        Self { build, staged, writer }
     }
 
     /// Appends a row.
@@ -202,11 +239,16 @@ impl<R: Record> TableBuilder<R> {
     /// finished; `OutOfSpace` and `Io`. Nothing is published then, but for an error of the last
     /// step, the sync of the directory, after which the table may be there.
     pub fn seal(self) -> Result<Table<R>> {
+        let (build, staged) = self.into_parts()?;
+        let (directory, options) = (build.directory.clone(), build.options);
+        let facts = seal::seal(build, staged)?;
+        Ok(Table::of(Part::of(directory, facts, &options)?))
+    }
+
+    pub(crate) fn into_parts(self) -> Result<(Build, Staged)> {
         let Self { build, staged, writer } = self;
         writer.finish()?;
-        let (directory, options) = (build.directory.clone(), build.options);
-        let facts = seal::seal(build, Staged::of_all(staged)?)?;
-        Ok(Table::of(Part::of(directory, facts, &options)?))
+        Ok((build, Staged::of_all(staged)?))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    builder::Build,
+    builder::{Build, Publishes},
     directory::{BuildLock, Directory, Unpublished},
     error::Result,
     files::Files,
@@ -204,6 +204,7 @@ impl<R: Record> Delta<R> {
             schema: part.files.schema.clone(),
             version,
             unpublished: Unpublished::new(&self.directory),
+            publishes: Publishes::Manifest,
             _lock: Arc::clone(&self.lock),
         };
         let run = joined.as_ref().unwrap_or(first);

@@ -81,14 +81,19 @@ impl Directory {
         self.path.join(MANIFEST)
     }
 
-    /// Makes the directory where there is none.
+    /// Makes the directory where there is none, durably.
     pub(crate) fn make(&self) -> Result<()> {
         match std::fs::create_dir(&self.path) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                Err(Error::io("create", &self.path, source))
-            }
-            _ => Ok(()),
+            Ok(()) => Ok(pagestone_storage::sync_directory_of(self.path.as_path())?),
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(Error::io("create", &self.path, source)),
         }
+    }
+
+    /// Waits until the names of all files are on the device.
+    #[cfg(feature = "region")]
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(pagestone_storage::sync_directory_of(self.file(MANIFEST))?)
     }
 
     /// Becomes the one builder of the directory.

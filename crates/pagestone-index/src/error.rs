@@ -35,6 +35,10 @@ pub enum ErrorKind {
     InvalidArgument,
     /// Another process or thread builds here.
     Locked,
+    /// The region file was opened for reading only.
+    ReadOnly,
+    /// A sync of the region file failed: it takes no change until it is opened again.
+    Poisoned,
     /// The disk, a quota or the address range is full; nothing was published.
     OutOfSpace,
     /// An index ends past the last row.
@@ -57,6 +61,9 @@ enum Cause {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
     Storage(storage::Error),
+    #[cfg(feature = "region")]
+    #[error(transparent)]
+    Region(pagestone_heap::Error),
     #[error("{}: {what}", path.display())]
     Refused { kind: ErrorKind, path: PathBuf, what: String },
     #[error("{}: {what}: expected {expected}, found {found}", path.display())]
@@ -77,6 +84,8 @@ impl Error {
                 _ => ErrorKind::Io,
             },
             Cause::Storage(source) => kind_of_storage(source.kind()),
+            #[cfg(feature = "region")]
+            Cause::Region(source) => kind_of_region(source.kind()),
             Cause::Refused { kind, .. } | Cause::Argument { kind, .. } => *kind,
             Cause::Corrupt { .. } => ErrorKind::Corrupt,
         }
@@ -122,6 +131,32 @@ fn kind_of_storage(kind: storage::ErrorKind) -> ErrorKind {
         storage::ErrorKind::Corrupt => ErrorKind::Corrupt,
         storage::ErrorKind::Unsupported => ErrorKind::Unsupported,
         _ => ErrorKind::Io,
+    }
+}
+
+#[cfg(feature = "region")]
+fn kind_of_region(kind: pagestone_heap::ErrorKind) -> ErrorKind {
+    use pagestone_heap::ErrorKind as Region;
+    match kind {
+        Region::NotFound => ErrorKind::NotFound,
+        Region::Truncated => ErrorKind::Truncated,
+        Region::OutOfSpace => ErrorKind::OutOfSpace,
+        Region::Locked => ErrorKind::Locked,
+        Region::Poisoned | Region::CommitOutcomeUnknown => ErrorKind::Poisoned,
+        Region::ReadOnly => ErrorKind::ReadOnly,
+        Region::UnknownVersion => ErrorKind::UnknownVersion,
+        Region::InvalidArgument => ErrorKind::InvalidArgument,
+        Region::Unsupported => ErrorKind::Unsupported,
+        Region::Corrupt | Region::StaleId => ErrorKind::Corrupt,
+        _ => ErrorKind::Io,
+    }
+}
+
+#[cfg(feature = "region")]
+impl From<pagestone_heap::Error> for Error {
+    #[cold]
+    fn from(source: pagestone_heap::Error) -> Self {
+        Cause::Region(source).into()
     }
 }
 

@@ -16,6 +16,8 @@ mod delta; // rows appended to a published table
 mod merge; // a new version of both, in one pass
 mod relation; // which rows belong to which, from both sides
 mod any; // tables whose schema is known when the program runs
+#[cfg(feature = "region")]
+mod region; // versions that a root of a region file names
 mod migrate; // rows of one schema copied to another
 mod options; // how tables are built and opened
 mod part; // what lookups see: files, and runs of rows above them
@@ -50,3 +52,5 @@ pub use crate::{
     table::Table,
 };
 pub use pagestone_derive::Record;
+#[cfg(feature = "region")]
+pub use region::{AtRoot, Sealed};

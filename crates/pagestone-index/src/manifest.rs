@@ -32,6 +32,7 @@ pub(crate) struct FileFacts {
 pub(crate) enum Manifest {
     Table(TableFacts),
     Relation(RelationFacts),
+    Region(RegionFacts),
 }
 
 /// A table: its rows, and one file for each key that is not canonical.
@@ -42,6 +43,25 @@ pub(crate) struct TableFacts {
     pub(crate) schema: StoredSchema,
     pub(crate) rows: FileFacts,
     pub(crate) keys: Vec<Option<FileFacts>>,
+}
+
+/// A root of a region file names the current version, not this manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegionFacts {
+    /// The 16 bytes that tell the region file from others, in hexadecimal.
+    pub(crate) file: String,
+    pub(crate) root: String,
+}
+
+/// What the block under such a root says.
+#[cfg(feature = "region")]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RootFacts {
+    /// The commit of the region file by which it survives power loss.
+    pub(crate) generation: u64,
+    pub(crate) holds: Manifest,
 }
 
 /// A relation: both directions, each with the ends of its lists and the lists.
@@ -69,6 +89,7 @@ impl Manifest {
         match self {
             Self::Table(table) => table.version,
             Self::Relation(relation) => relation.version,
+            Self::Region(_) => 0,
         }
     }
 
@@ -81,6 +102,7 @@ impl Manifest {
                 .into_iter()
                 .flat_map(|side| side.keys.iter().chain([&side.ends, &side.values]))
                 .collect(),
+            Self::Region(_) => Vec::new(),
         }
     }
 
@@ -91,7 +113,7 @@ impl Manifest {
 }
 
 /// The bytes of a manifest.
-pub(crate) fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
+pub(crate) fn to_bytes(manifest: &impl Serialize) -> Result<Vec<u8>> {
     let json = serde_json::to_string_pretty(manifest)
         .map_err(|source| Error::argument(format!("the manifest cannot be written: {source}")))?;
     let checked = format!("{MAGIC} {VERSION}\n{json}\n");
@@ -108,8 +130,20 @@ pub(crate) fn publish(directory: &Directory, manifest: &Manifest) -> Result<()> 
 ///
 /// # Errors
 ///
-/// `Foreign`; `UnknownVersion`; `Corrupt`; `Io`.
+/// `Foreign`, also where a region file names the version; `UnknownVersion`; `Corrupt`; `Io`.
 pub(crate) fn find(directory: &Directory) -> Result<Option<Manifest>> {
+    match find_any(directory)? {
+        Some(Manifest::Region(RegionFacts { root, .. })) => {
+            let root: String = root.chars().take(80).collect();
+            let what = format!("the root {root:?} of a region file names its version: `open_in`");
+            Err(Error::refused(ErrorKind::Foreign, directory.path(), what))
+        }
+        found => Ok(found),
+    }
+}
+
+/// As [`find`], whatever names the version.
+pub(crate) fn find_any(directory: &Directory) -> Result<Option<Manifest>> {
     let path = directory.manifest();
     let file = match open_plain(&path) {
         Ok(file) => file,
@@ -146,6 +180,25 @@ fn open_plain(path: &Path) -> io::Result<File> {
 
 /// The manifest that these bytes are; `path` names them in errors.
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
+    let manifest: Manifest = checked(bytes, path)?;
+    check_names(&manifest, path)?;
+    Ok(manifest)
+}
+
+/// What the block under a root says; `path` names the region file in errors.
+#[cfg(feature = "region")]
+pub(crate) fn parse_root(bytes: &[u8], path: &Path) -> Result<RootFacts> {
+    let facts: RootFacts = checked(bytes, path)?;
+    check_names(&facts.holds, path)?;
+    Ok(facts)
+}
+
+fn check_names(manifest: &Manifest, path: &Path) -> Result<()> {
+    manifest.files().into_iter().try_for_each(|file| directory::check_name(path, &file.name))
+}
+
+/// What is between the first line and the last, which is compared.
+fn checked<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
     let foreign = || {
         let what = "not the manifest of a table or relation";
         Error::refused(ErrorKind::Foreign, path, what)
@@ -167,15 +220,7 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
         let stated: String = stated.chars().take(40).collect();
         return Err(Error::corrupt(path, "checksum", (expected, stated)));
     }
-    let manifest: Manifest = from_json(body.get(first.len()..).unwrap_or_default(), path)?;
-    for file in manifest.files() {
-        directory::check_name(path, &file.name)?;
-    }
-    Ok(manifest)
-}
-
-fn from_json<T: DeserializeOwned>(json: &str, path: &Path) -> Result<T> {
-    serde_json::from_str(json)
+    serde_json::from_str(body.get(first.len()..).unwrap_or_default())
         .map_err(|source| Error::corrupt(path, "content", ("a manifest", source)))
 }
 

@@ -20,6 +20,8 @@ mod walk; // what is reached from a row, and how
 mod bits; // a set of rows as bits
 
 pub use bits::RowSet;
+#[cfg(feature = "region")]
+pub(crate) use builder::Counts;
 pub use builder::{PairWriter, RelationBuilder};
 pub use sets::{Intersection, Union};
 pub use values::Values;
@@ -118,7 +120,11 @@ impl Relation {
         Err(Error::refused(ErrorKind::NotFound, directory.path(), what))
     }
 
-    fn of(directory: Directory, facts: &RelationFacts, options: &TableOptions) -> Result<Self> {
+    pub(crate) fn of(
+        directory: Directory,
+        facts: &RelationFacts,
+        options: &TableOptions,
+    ) -> Result<Self> {
         let counts = (facts.forward.key_count, facts.inverse.key_count);
         let open = |of: &DirectionFacts, values| {
             Direction::open(&directory, (of, values, facts.pair_count), options)
@@ -375,6 +381,7 @@ impl Direction {
         let expected = format!("{start} to {}", self.values.len());
         let path = self.ends.records.path();
         Err(Error::corrupt(path, "end of a list", (expected, format!("{end} of list {list}"))))
+        Ok(0..0)
     }
 
     fn check_lists(&self) -> Result<()> {

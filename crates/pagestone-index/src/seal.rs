@@ -22,6 +22,15 @@ const LISTED: usize = 5;
 
 /// Seals a build; returns what its manifest says.
 pub(crate) fn seal(mut build: Build, staged: Staged) -> Result<TableFacts> {
+    #[cfg(feature = "region")]
+    build.check_publishes_itself()?;
+    let facts = write(&mut build, staged)?;
+    publish(&mut build, &Manifest::Table(facts.clone()))?;
+    Ok(facts)
+}
+
+/// Writes all files of a build, durably; nothing names them.
+pub(crate) fn write(build: &mut Build, staged: Staged) -> Result<TableFacts> {
     let Staged { mut rows, ascends, .. } = staged;
     let path = build.directory.path().to_path_buf();
     let _span = debug_span!("seal", path = %path.display(), rows = rows.len()).entered();
@@ -35,21 +44,18 @@ pub(crate) fn seal(mut build: Build, staged: Staged) -> Result<TableFacts> {
     for (number, key) in build.schema.keys().to_vec().iter().enumerate() {
         if key.order.is_canonical() {
             if key.order.is_unique() {
-                check_unique(&rows, &RowKeys { fields: &key.fields }, (&build, key))?;
+                check_unique(&rows, &RowKeys { fields: &key.fields }, (build, key))?;
             }
             keys.push(None);
         } else {
-            keys.push(Some(write_key(&mut build, &rows, (number, key))?));
+            keys.push(Some(write_key(build, &rows, (number, key))?));
         }
     }
     let first = build.schema.canonical().and_then(|(_, key)| key.fields.first().copied());
     let rows_name = directory::name("rows", build.version, "rec");
-    let facts = finish(rows, &rows_name, (first, &build))?;
+    let facts = finish(rows, &rows_name, (first, build))?;
     let schema = StoredSchema::of(&build.schema);
-    let facts = TableFacts { version: build.version, schema, rows: facts, keys };
-    let manifest = Manifest::Table(facts.clone());
-    publish(&mut build, &manifest)?;
-    Ok(facts)
+    Ok(TableFacts { version: build.version, schema, rows: facts, keys })
 }
 
 /// Makes `manifest` current and removes what it does not name.

@@ -214,7 +214,13 @@ impl TableOptions {
     /// `NotFound`; `Foreign`; `UnknownVersion`; `SchemaMismatch`, which names both; `Corrupt` and
     /// `Truncated`; `Io`.
     pub fn open<R: Record>(self, directory: impl Into<Directory>) -> Result<Table<R>> {
-        let part = Part::open(&directory.into(), &self)?;
+        Table::checked(Part::open(&directory.into(), &self)?)
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// The table of these files, if they are of rows like these.
+    pub(crate) fn checked(part: Part) -> Result<Self> {
         if part.files.schema.fingerprint() != R::FINGERPRINT {
             let wanted = R::schema();
             let what = format!(
@@ -226,7 +232,7 @@ impl TableOptions {
             let path = part.files.directory.path();
             return Err(Error::refused(ErrorKind::SchemaMismatch, path, what));
         }
-        Ok(Table::of(part))
+        Ok(Self::of(part))
     }
 }
 

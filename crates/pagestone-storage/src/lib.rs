@@ -29,7 +29,7 @@ mod words; // word copies to and from mappings
 mod lock; // one writer; nobody under whom records change
 #[cfg(feature = "raw")]
 mod holds; // what reading processes hold
-mod whole; // a small file that is replaced whole, or removed
+mod whole; // a small file that is replaced whole, or removed; the names in a directory
 mod temporary; // a file that takes another's place whole
 mod sys; // system calls
 mod error;
@@ -53,5 +53,5 @@ pub use crate::{
     storage::Storage,
     trust::{Location, TrustedDir},
     verify::{DamagedBlock, Progress, Verification},
-    whole::{remove_file, replace_file},
+    whole::{remove_file, replace_file, sync_directory_of},
 };

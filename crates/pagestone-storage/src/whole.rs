@@ -1,4 +1,4 @@
-//! A small file that is replaced whole, and a file that is removed.
+//! A small file that is replaced whole, a file that is removed, the names in a directory.
 
 use crate::{
     error::Result,
@@ -24,6 +24,18 @@ pub fn replace_file(location: impl Into<Location>, bytes: &[u8]) -> Result<()> {
     temporary.file.write_at(0, bytes)?;
     temporary.file.sync()?;
     temporary.publish(location.path()).map(drop)
+}
+
+/// Waits until the names in the directory that holds `location` are on the device: files that were
+/// made, renamed or removed there before.
+///
+/// # Errors
+///
+/// `InvalidArgument` for a name that leaves the trusted directory; `Io`.
+pub fn sync_directory_of(location: impl Into<Location>) -> Result<()> {
+    let location = location.into();
+    location.check()?;
+    sys::sync_parent(location.path())
 }
 
 /// Removes the file at `location`; returns whether it was there. A power loss may bring it back.

@@ -38,9 +38,9 @@ pub struct RelationBuilder {
 
 /// What pairs are: rows below these counts.
 #[derive(Debug, Clone, Copy)]
-struct Counts {
-    keys: u64,
-    values: u64,
+pub(crate) struct Counts {
+    pub(crate) keys: u64,
+    pub(crate) values: u64,
 }
 
 impl Counts {
@@ -52,6 +52,15 @@ impl Counts {
     fn field(self) -> Field {
         let kind = if self.is_wide() { Kind::U128 } else { Kind::U64 };
         Field::new(0, kind).order(ByteOrder::Little)
+    }
+
+    /// Pairs are staged like rows in the order of their one field.
+    pub(crate) fn schema(self) -> Result<Schema> {
+        let field = self.field();
+        Schema::builder("pairs", field.size() as usize)
+            .column("pair", field)
+            .key("pair", KeyOrder::Canonical, &["pair"])
+            .build()
     }
 
     fn put(self, (key, value): (u64, u64), into: &mut Vec<u8>) {
@@ -114,15 +123,12 @@ impl RelationBuilder {
         counts: Counts,
         options: (TableOptions, Replaces),
     ) -> Result<Self> {
-        // Pairs are staged like rows in the order of their one field.
-        let field = counts.field();
-        let schema = Schema::builder("pairs", field.size() as usize)
-            .column("pair", field)
-            .key("pair", KeyOrder::Canonical, &["pair"])
-            .build()?;
-        let (build, staged) = Build::start(directory, schema, options)?;
+        Ok(Self::of(Build::start(directory, counts.schema()?, options)?, counts))
+    }
+
+    pub(crate) fn of((build, staged): (Build, Arc<Mutex<Staged>>), counts: Counts) -> Self {
         let writer = PairWriter { staged: Arc::clone(&staged), batch: Vec::new(), counts };
-        Ok(Self { build, staged, writer })
+        Self { build, staged, writer }
     }
 
     /// Adds a pair.
@@ -157,6 +163,15 @@ impl RelationBuilder {
     ///
     /// As [`TableBuilder::seal`](crate::TableBuilder::seal), but for `Duplicate`.
     pub fn seal(self) -> Result<Relation> {
+        #[cfg(feature = "region")]
+        self.build.check_publishes_itself()?;
+        let (mut build, facts) = self.write()?;
+        seal::publish(&mut build, &Manifest::Relation(facts.clone()))?;
+        Relation::of(build.directory.clone(), &facts, &build.options)
+    }
+
+    /// Writes all files, durably; nothing names them.
+    pub(crate) fn write(self) -> Result<(Build, RelationFacts)> {
         let Self { mut build, staged, writer } = self;
         let counts = writer.counts;
         writer.finish()?;
@@ -182,8 +197,7 @@ impl RelationBuilder {
         drop(turned);
         let pair_count = forward.values.record_count;
         let facts = RelationFacts { version: build.version, pair_count, forward, inverse };
-        seal::publish(&mut build, &Manifest::Relation(facts.clone()))?;
-        Relation::of(build.directory.clone(), &facts, &build.options)
+        Ok((build, facts))
     }
 }
 

@@ -11,4 +11,5 @@ mod deltas; // rows appended to a table, and merges that are killed
 mod combined; // several keys at once, two tables at once
 mod changes; // tables without a struct, or whose struct has changed
 mod relations; // relations against sets of pairs
+mod regions; // versions that become current by the commit of a region file
 mod predecessors; // defects of the Java predecessor's indexes
