@@ -135,11 +135,12 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     /// Puts the rows of at most [`BATCH`] keys into `found`, and asks for them.
     fn find_batch(self, keys: &[K], found: &mut [Option<u64>]) -> Result<()> {
         let order = self.order()?;
+        let can_batch = K::LEN <= 8 && !self.part.files.is_checked();
         let (records, field) = match (order.file(), order.fields()) {
-            (Some(file), _) if K::LEN <= 8 && is_number(file.field) => {
+            (Some(file), _) if can_batch && is_number(file.field) => {
                 (&file.entries.records, file.field)
             }
-            (None, &[field]) if K::LEN <= 8 => (&self.part.files.rows.records, field),
+            (None, &[field]) if can_batch => (&self.part.files.rows.records, field),
             _ => {
                 for (&key, found) in keys.iter().zip(found) {
                     *found = self.index_of(key)?;

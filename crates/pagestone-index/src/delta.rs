@@ -208,6 +208,8 @@ impl<R: Record> Delta<R> {
             _lock: Arc::clone(&self.lock),
         };
         let run = joined.as_ref().unwrap_or(first);
+        // A copy of damage would have right checksums.
+        part.files.check_all()?;
         let facts = merge::merge(&mut build, (&part.files, run))?;
         Files::of(self.directory.clone(), facts, &self.options).map(Some)
     }

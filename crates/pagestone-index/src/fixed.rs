@@ -1,7 +1,7 @@
 //! A finished file of fixed-size records, as lookups read it: borrowed where mapped, else copied
 //! to the stack.
 
-use pagestone_storage::{Mutability, Options, Records};
+use pagestone_storage::{BlockChecks, Mutability, Options, Records};
 
 use crate::{
     directory::Directory,
@@ -18,6 +18,7 @@ const ON_STACK: usize = 512;
 pub(crate) struct Fixed {
     pub(crate) records: Records<[u8]>,
     borrows: bool,
+    checks: Option<BlockChecks>,
 }
 
 impl Fixed {
@@ -49,7 +50,8 @@ impl Fixed {
             return Err(Error::corrupt(records.path(), "number of records", (expected, found)));
         }
         let borrows = records.as_bytes().is_some();
-        Ok(Self { records, borrows })
+        let checks = if options.checks_blocks { Some(records.block_checks()?) } else { None };
+        Ok(Self { records, borrows, checks })
     }
 
     #[inline]
@@ -57,10 +59,21 @@ impl Fixed {
         self.records.len()
     }
 
+    /// Whether blocks are compared with their checksums when they are first needed.
+    #[inline]
+    pub(crate) fn is_checked(&self) -> bool {
+        self.checks.is_some()
+    }
+
+    /// Compares the blocks that were not needed yet, where blocks are compared.
+    pub(crate) fn check_all(&self) -> Result<()> {
+        Ok(self.checks.as_ref().map_or(Ok(()), BlockChecks::check_all)?)
+    }
+
     /// All bytes, where they may be borrowed.
     #[inline]
     pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
-        if self.borrows { self.records.as_bytes() } else { None }
+        if self.borrows && self.checks.is_none() { self.records.as_bytes() } else { None }
     }
 
     /// Looks at the record at `index`.
@@ -70,6 +83,9 @@ impl Fixed {
     /// `OutOfRange`; `Io` where it is not mapped.
     #[inline]
     pub(crate) fn with<T>(&self, index: u64, look: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        if let Some(checks) = &self.checks {
+            checks.check(index)?;
+        }
         if self.borrows {
             return Ok(look(&self.records.get(index)?));
         }

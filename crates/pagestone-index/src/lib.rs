@@ -24,6 +24,7 @@ mod part; // what lookups see: files, and runs of rows above them
 mod run; // appended rows in memory, sorted by each key
 mod files; // the files of one published version, searched by image
 mod fixed; // one finished file
+mod confirm; // answers of searches compared with their neighbours
 mod schema; // records, columns, keys, fingerprints
 mod column; // what a field can be
 mod key; // what lookups take, and images

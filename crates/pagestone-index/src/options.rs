@@ -13,11 +13,19 @@ pub struct TableOptions {
     pub(crate) backing: Option<Backing>,
     pub(crate) position_size: usize,
     pub(crate) accelerates: bool,
+    pub(crate) checks_blocks: bool,
 }
 
 impl Default for TableOptions {
     fn default() -> Self {
-        Self { memory: 256 << 20, threads: 1, backing: None, position_size: 4, accelerates: true }
+        Self {
+            memory: 256 << 20,
+            threads: 1,
+            backing: None,
+            position_size: 4,
+            accelerates: true,
+            checks_blocks: false,
+        }
     }
 }
 
@@ -59,6 +67,16 @@ impl TableOptions {
     #[must_use]
     pub fn without_accelerators(self) -> Self {
         Self { accelerates: false, ..self }
+    }
+
+    /// Compares each block of a file, some 64 KiB, with its checksum when a lookup or a scan first
+    /// needs it: damage is an error then, never a wrong answer.
+    ///
+    /// Each block costs one read and a CRC-32, once for each open; each lookup some comparisons of
+    /// its answer with its neighbours. Batches go key by key, and nothing is lent as a slice.
+    #[must_use]
+    pub fn check_blocks(self) -> Self {
+        Self { checks_blocks: true, ..self }
     }
 
     /// What reads the files of `directory`.

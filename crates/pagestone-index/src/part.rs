@@ -85,6 +85,7 @@ impl Part {
     #[inline]
     pub(crate) fn lower(&self, order: &Order, image: &[u8]) -> Result<u64> {
         let below = self.files.lower(order, image)?;
+        let below = self.files.confirm_lower(order, image, below)?;
         Ok(below + self.in_runs(|run| run.lower(order.number, image)))
     }
 
@@ -92,6 +93,7 @@ impl Part {
     #[inline]
     pub(crate) fn upper(&self, order: &Order, image: &[u8]) -> Result<u64> {
         let below = self.files.upper(order, image)?;
+        let below = self.files.confirm_upper(order, image, below)?;
         Ok(below + self.in_runs(|run| run.upper(order.number, image)))
     }
 
@@ -99,6 +101,7 @@ impl Part {
     #[inline]
     pub(crate) fn equal(&self, order: &Order, image: &[u8]) -> Result<Range<u64>> {
         let below = self.files.equal(order, image)?;
+        let below = self.files.confirm_equal(order, image, below)?;
         let start = below.start + self.in_runs(|run| run.lower(order.number, image));
         Ok(start..below.end + self.in_runs(|run| run.upper(order.number, image)))
     }
@@ -113,6 +116,7 @@ impl Part {
     #[inline]
     pub(crate) fn first(&self, order: &Order, image: &[u8]) -> Result<Option<u64>> {
         let place = self.files.lower(order, image)?;
+        let place = self.files.confirm_lower(order, image, place)?;
         let mut found = None;
         if place < self.files.rows.len() {
             found = self.files.row_if(order, place, image)?;

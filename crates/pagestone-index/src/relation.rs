@@ -323,6 +323,21 @@ impl Direction {
         Ok(direction)
     }
 
+    /// Errors unless a key belongs in front of the list of this number, whose blocks are right.
+    #[cold]
+    fn confirm_absent(&self, keys: &Fixed, (key, list): (u64, u64)) -> Result<()> {
+        let follows = match list.checked_sub(1) {
+            Some(before) => before < keys.len() && self.key_of(before)? < key,
+            None => true,
+        };
+        if follows && (keys.len() <= list || key < self.key_of(list)?) {
+            return Ok(());
+        }
+        let found = format!("list {list}, where it does not belong");
+        let path = keys.records.path();
+        Err(Error::corrupt(path, "search for a key", (format!("the place of {key}"), found)))
+    }
+
     /// Where the list of this number ends.
     #[inline]
     fn end(&self, list: u64) -> Result<u64> {
@@ -361,10 +376,12 @@ impl Direction {
         let image = bytes.get(bytes.len() - size..).unwrap_or_default();
         let list = keys.records.lower_bound_image(image_field(size), image)?;
         if list < keys.len() && self.key_of(list)? == key {
-            self.list_of_number(list)
-        } else {
-            Ok(0..0)
+            return self.list_of_number(list);
         }
+        if keys.is_checked() {
+            self.confirm_absent(keys, (key, list))?;
+        }
+        Ok(0..0)
     }
 
     /// The places of the values of the list of this number.
@@ -381,7 +398,6 @@ impl Direction {
         let expected = format!("{start} to {}", self.values.len());
         let path = self.ends.records.path();
         Err(Error::corrupt(path, "end of a list", (expected, format!("{end} of list {list}"))))
-        Ok(0..0)
     }
 
     fn check_lists(&self) -> Result<()> {

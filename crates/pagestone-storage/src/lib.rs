@@ -14,6 +14,7 @@ mod search; // bounds, equal range, biased search
 mod sort; // in place or into a copy; radix, merge, larger than memory
 mod sidecar; // what is known beside the records: checksums, order, accelerator
 mod verify; // a read-only check of a storage
+mod checks; // blocks compared with their checksums when they are first needed
 mod record; // what a record is, and one that was read
 mod field; // offset, kind and byte order of a field; values and their order
 pub mod le; // little-endian numbers for record types
@@ -41,6 +42,7 @@ pub mod seam;
 
 pub use crate::{
     bytes::{Advice, Backing},
+    checks::BlockChecks,
     error::{Error, ErrorKind, Result},
     field::{ByteOrder, Field, Kind, Value},
     iter::{FieldValues, Iter},

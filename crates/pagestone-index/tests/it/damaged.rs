@@ -2,7 +2,8 @@
 
 use std::{ops::ControlFlow, path::Path};
 
-use pagestone_index::{ErrorKind, Record, Table};
+use pagestone_index::{Column as _, ErrorKind, Record, Table, TableOptions};
+use pagestone_storage::Backing;
 
 use crate::support::{Dir, Row, build, rows};
 
@@ -179,4 +180,146 @@ fn every_flipped_byte_is_found_by_verify_and_none_panics() {
     std::fs::remove_file(dir.table().join("key-1.1.idx.meta")).unwrap();
     let error = Table::<Row>::open(dir.trusted()).unwrap().verify(go_on).unwrap_err();
     assert!(error.to_string().contains("expected checksums, found none"), "{error}");
+}
+
+/// What a table answers, or that something in it is damaged.
+fn answers(table: &Table<Row>) -> Vec<pagestone_index::Result<String>> {
+    let told = |answer: &dyn std::fmt::Debug| format!("{answer:?}");
+    let mut answers = Vec::new();
+    for id in [0, 1, 700, 1500, 2998, 2999, 5000] {
+        let row = Row::new(id, id);
+        answers.push(table.by(Row::ID).get(id).map(|found| told(&found)));
+        answers.push(table.by(Row::ID).rank(id).map(|found| told(&found)));
+        answers.push(table.by(Row::PLACE).get(id).map(|found| told(&found)));
+        answers.push(table.by(Row::NAME).contains(row.name).map(|found| told(&found)));
+        answers.push(table.by(Row::NAME).prefix(&row.name[..7]).map(|found| told(&found.len())));
+        let mut found = [None, None];
+        let many = table.by(Row::ID).get_many(&[id, id + 1], &mut found);
+        answers.push(many.map(|()| told(&found)));
+        answers.push(table.row(id).map(|found| told(&found)));
+    }
+    answers.push(table.by(Row::BY_GROUP).equal((0, 0.0)).map(|found| told(&found.len())));
+    answers.push(table.by(Row::GROUP).nearest(5).map(|found| told(&found)));
+    let order: pagestone_index::Result<Vec<Row>> =
+        table.by(Row::SCORE).range(..).unwrap().rev().collect();
+    answers.push(order.map(|rows| told(&rows)));
+    answers
+}
+
+#[test]
+fn with_checked_blocks_a_flipped_byte_is_an_error_or_changes_no_answer() {
+    let dir = Dir::new();
+    // Three blocks of rows, two and more of names.
+    let rows: Vec<Row> = (0..3000).rev().map(|id| Row::new(id, id)).collect();
+    let right: Vec<String> =
+        answers(&build(&dir, &rows)).into_iter().collect::<Result<_, _>>().unwrap();
+    let mut random = pagestone_testkit::random::Random::new(3);
+    let mut below = |len: usize| random.below(u32::try_from(len).unwrap()) as usize;
+    let (mut refused, mut opened, mut right_beside) = (0, 0, 0);
+    let names = dir.names();
+    for name in &names {
+        let path = dir.table().join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        for nth in 0..12 {
+            let mut changed = bytes.clone();
+            let at = if nth == 0 { 0 } else { below(bytes.len()) };
+            changed[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &changed).unwrap();
+            for backing in [Backing::File, Backing::Map] {
+                let options = TableOptions::new().backing(backing).check_blocks();
+                let Ok(table) = options.open::<Row>(dir.trusted()) else {
+                    refused += 1;
+                    continue;
+                };
+                opened += 1;
+                for (found, right) in answers(&table).into_iter().zip(&right) {
+                    match found {
+                        Ok(found) => {
+                            assert_eq!(found, *right, "byte {at} of {name}");
+                            right_beside += 1;
+                        }
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
+                    }
+                }
+            }
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert!(10 < refused && 50 < opened && 1000 < right_beside, "{refused} {opened}");
+}
+
+#[test]
+fn a_block_is_compared_when_it_is_first_needed_and_once() {
+    let dir = Dir::new();
+    let rows: Vec<Row> = (0..3000).map(|id| Row::new(id, id)).collect();
+    build(&dir, &rows);
+    let open = || TableOptions::new().check_blocks().open::<Row>(dir.trusted()).unwrap();
+    let path = dir.table().join("rows.1.rec");
+    let bytes = std::fs::read(&path).unwrap();
+    let before = open();
+    assert_eq!(before.row(0).unwrap(), Some(rows[0]));
+    let mut changed = bytes.clone();
+    // Row 5 by its name, of which nothing else depends: no length and no end changes.
+    changed[5 * Row::SIZE + 40] ^= 4;
+    std::fs::write(&path, &changed).unwrap();
+    assert_ne!(before.row(5).unwrap(), Some(rows[5]), "its block was right before");
+    let table = open();
+    assert_eq!(table.row(2500).unwrap(), Some(rows[2500]), "another block");
+    let error = table.row(7).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    for part in ["rows.1.rec", "records 0..1170", "offset 0", "found 0x"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(table.iter().any(|row| row.is_err()), "a scan");
+    // A merge would give the damage a right checksum.
+    let delta = TableOptions::new().check_blocks().append_to::<Row>(dir.trusted()).unwrap();
+    delta.append(&Row::new(9999, 9999)).unwrap();
+    assert_eq!(delta.merge().unwrap_err().kind(), ErrorKind::Corrupt);
+    drop(delta);
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::remove_file(dir.table().join("rows.1.rec.meta")).unwrap();
+    let opened = TableOptions::new().check_blocks().open::<Row>(dir.trusted());
+    assert_eq!(opened.unwrap_err().kind(), ErrorKind::Corrupt);
+    Table::<Row>::open(dir.trusted()).unwrap();
+}
+
+#[test]
+fn relations_are_checked_by_blocks_too() {
+    let dir = Dir::new();
+    let options = TableOptions::new();
+    // Few keys of many: they are listed.
+    let pairs = || (0..20_000u64).map(|pair| (pair / 3 * 50, pair * 7 % 9_000));
+    let mut builder = options.create_relation(dir.trusted(), (1_000_000, 9_000)).unwrap();
+    builder.extend(pairs()).unwrap();
+    builder.seal().unwrap();
+    let told = |relation: &pagestone_index::Relation| -> Vec<pagestone_index::Result<Vec<u64>>> {
+        let keys = [0, 50, 51, 100_000, 100_001, 333_300, 999_999];
+        let values = keys.map(|key| relation.values(key)?.collect());
+        let inverse = [0, 1, 4_500, 8_999].map(|value| relation.inverse().values(value)?.collect());
+        values.into_iter().chain(inverse).collect()
+    };
+    let open = || options.check_blocks().open_relation(dir.trusted());
+    let right: Vec<Vec<u64>> = told(&open().unwrap()).into_iter().map(Result::unwrap).collect();
+    let mut random = pagestone_testkit::random::Random::new(5);
+    let mut below = |len: usize| random.below(u32::try_from(len).unwrap()) as usize;
+    let mut errors = 0;
+    for name in &dir.names() {
+        let path = dir.table().join(name);
+        let bytes = std::fs::read(&path).unwrap();
+        for _ in 0..20 {
+            let mut changed = bytes.clone();
+            let at = below(bytes.len());
+            changed[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &changed).unwrap();
+            let Ok(relation) = open() else { continue };
+            for (found, right) in told(&relation).into_iter().zip(&right) {
+                match found {
+                    Ok(found) => assert_eq!(found, *right, "{name}"),
+                    Err(_) => errors += 1,
+                }
+            }
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert!(20 < errors, "{errors}");
 }
