@@ -68,6 +68,10 @@ impl AnyTable {
         Self { part: Arc::new(part) }
     }
 
+    pub(crate) fn shared(part: Arc<Part>) -> Self {
+        Self { part }
+    }
+
     pub(crate) fn part(&self) -> &Part {
         &self.part
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    any::AnyTable,
     builder::{Build, Publishes},
     directory::{BuildLock, Directory, Unpublished},
     error::Result,
@@ -36,6 +37,17 @@ const RATIO: u64 = 8;
 /// It is the directory's one builder for as long as it lives. Share it between threads by
 /// reference or `Arc`: appends wait for each other, not for a merge; lookups wait for nobody.
 pub struct Delta<R> {
+    inner: Appender,
+    rows: PhantomData<fn() -> R>,
+}
+
+/// Appends rows to a published table of any schema; see [`Delta`], which it is in all else.
+pub struct AnyDelta {
+    inner: Appender,
+}
+
+/// The part of a delta that knows no types.
+struct Appender {
     directory: Directory,
     options: TableOptions,
     /// What a reader that comes sees.
@@ -44,7 +56,6 @@ pub struct Delta<R> {
     frozen: Mutex<usize>,
     /// Held by the merge. The version that it publishes.
     next_version: Mutex<u64>,
-    rows: PhantomData<fn() -> R>,
     /// Given back last.
     lock: Arc<BuildLock>,
 }
@@ -56,50 +67,36 @@ impl TableOptions {
     ///
     /// `Locked` while somebody builds here; else as [`open`](Self::open).
     pub fn append_to<R: Record>(self, directory: impl Into<Directory>) -> Result<Delta<R>> {
-        Delta::start(directory.into(), self)
+        let inner = Appender::start(directory.into(), self, |part| {
+            Table::<R>::checked(part).map(|table| Arc::clone(table.part()))
+        })?;
+        Ok(Delta { inner, rows: PhantomData })
+    }
+
+    /// As [`append_to`](Self::append_to), whatever the schema is.
+    ///
+    /// # Errors
+    ///
+    /// As there, but for `SchemaMismatch`.
+    pub fn append_to_any(self, directory: impl Into<Directory>) -> Result<AnyDelta> {
+        let inner = Appender::start(directory.into(), self, |part| Ok(Arc::new(part)))?;
+        Ok(AnyDelta { inner })
     }
 }
 
 impl<R: Record> Delta<R> {
-    fn start(directory: Directory, options: TableOptions) -> Result<Self> {
-        // Makes no directory where none is: the manifest is missed first.
-        manifest::read(&directory)?;
-        let lock = Arc::new(directory.lock()?);
-        let table = options.open::<R>(directory.clone())?;
-        let names = manifest::read(&directory)?.names();
-        let highest = directory.remove_left_overs(&names)?.max(table.version());
-        Ok(Self {
-            directory,
-            options,
-            seen: RwLock::new(Arc::clone(table.part())),
-            frozen: Mutex::new(0),
-            next_version: Mutex::new(highest + 1),
-            rows: PhantomData,
-            lock,
-        })
-    }
-
-    fn part(&self) -> Arc<Part> {
-        Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn show(&self, part: Part) {
-        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(part);
-    }
-
     /// Returns the table with every row that was appended so far. It stays as it is: rows that
     /// are appended later are found by the tables that are asked for later. Costs no look at a
     /// file.
     #[must_use]
     pub fn table(&self) -> Table<R> {
-        Table::shared(self.part())
+        Table::shared(self.inner.part())
     }
 
     /// Returns the number of appended rows that no merge has published yet.
     #[must_use]
     pub fn added(&self) -> u64 {
-        let part = self.part();
-        part.len() - part.files.rows.len()
+        self.inner.added()
     }
 
     /// Appends a row; see [`extend`](Self::extend), which costs less for several.
@@ -128,10 +125,104 @@ impl<R: Record> Delta<R> {
             bytes.resize(start + R::SIZE, 0);
             row.borrow().write(bytes.get_mut(start..).unwrap_or_default());
         }
-        self.append_bytes(bytes)
+        self.inner.append(bytes)
     }
 
-    fn append_bytes(&self, rows: Vec<u8>) -> Result<()> {
+    /// Writes the rows that were appended before the call, and the older ones, into a new
+    /// version, and publishes it, durably; returns it, with what was appended meanwhile.
+    ///
+    /// Nothing is sorted anew: one pass over each file. Appends and lookups go on. Whoever has
+    /// an older version open keeps it until it is dropped. Rows are numbered anew.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfSpace` and `Io`, after which all rows are still here and found, and a merge may be
+    /// tried again; the older version stays published then, but for an error of the last step,
+    /// the sync of the directory.
+    pub fn merge(&self) -> Result<Table<R>> {
+        self.inner.merge().map(Table::shared)
+    }
+
+    /// [`merge`](Self::merge) in a thread of its own.
+    ///
+    /// # Panics
+    ///
+    /// When the system has no thread.
+    pub fn merge_in_background(self: &Arc<Self>) -> JoinHandle<Result<Table<R>>> {
+        let delta = Arc::clone(self);
+        std::thread::spawn(move || delta.merge())
+    }
+}
+
+impl AnyDelta {
+    /// Returns the table with every row that was appended so far; see [`Delta::table`].
+    #[must_use]
+    pub fn table(&self) -> AnyTable {
+        AnyTable::shared(self.inner.part())
+    }
+
+    /// Returns the number of appended rows that no merge has published yet.
+    #[must_use]
+    pub fn added(&self) -> u64 {
+        self.inner.added()
+    }
+
+    /// Appends whole rows, all or none; see [`Delta::extend`].
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` unless they are whole rows; else as there.
+    pub fn append(&self, rows: &[u8]) -> Result<()> {
+        self.inner.append(rows.to_vec())
+    }
+
+    /// Publishes what was appended, durably; see [`Delta::merge`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn merge(&self) -> Result<AnyTable> {
+        self.inner.merge().map(AnyTable::shared)
+    }
+}
+
+impl Appender {
+    fn start(
+        directory: Directory,
+        options: TableOptions,
+        check: impl FnOnce(Part) -> Result<Arc<Part>>,
+    ) -> Result<Self> {
+        // Makes no directory where none is: the manifest is missed first.
+        manifest::read(&directory)?;
+        let lock = Arc::new(directory.lock()?);
+        let part = check(Part::open(&directory, &options)?)?;
+        let names = manifest::read(&directory)?.names();
+        let highest = directory.remove_left_overs(&names)?.max(part.files.version);
+        Ok(Self {
+            directory,
+            options,
+            seen: RwLock::new(part),
+            frozen: Mutex::new(0),
+            next_version: Mutex::new(highest + 1),
+            lock,
+        })
+    }
+
+    fn part(&self) -> Arc<Part> {
+        Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn show(&self, part: Part) {
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(part);
+    }
+
+    fn added(&self) -> u64 {
+        let part = self.part();
+        part.len() - part.files.rows.len()
+    }
+
+    /// Appends whole rows, all or none.
+    fn append(&self, rows: Vec<u8>) -> Result<()> {
         let frozen = locked(&self.frozen);
         let part = self.part();
         check_rows(&part.files.schema, &rows, part.len() - part.files.rows.len())?;
@@ -151,18 +242,7 @@ impl<R: Record> Delta<R> {
         Ok(())
     }
 
-    /// Writes the rows that were appended before the call, and the older ones, into a new
-    /// version, and publishes it, durably; returns it, with what was appended meanwhile.
-    ///
-    /// Nothing is sorted anew: one pass over each file. Appends and lookups go on. Whoever has
-    /// an older version open keeps it until it is dropped. Rows are numbered anew.
-    ///
-    /// # Errors
-    ///
-    /// `OutOfSpace` and `Io`, after which all rows are still here and found, and a merge may be
-    /// tried again; the older version stays published then, but for an error of the last step,
-    /// the sync of the directory.
-    pub fn merge(&self) -> Result<Table<R>> {
+    fn merge(&self) -> Result<Arc<Part>> {
         let mut version = locked(&self.next_version);
         let part = {
             let mut frozen = locked(&self.frozen);
@@ -178,17 +258,7 @@ impl<R: Record> Delta<R> {
             let later = self.part().runs().get(part.runs().len()..).unwrap_or_default().to_vec();
             self.show(Part::above(Arc::new(files), later));
         }
-        Ok(self.table())
-    }
-
-    /// [`merge`](Self::merge) in a thread of its own.
-    ///
-    /// # Panics
-    ///
-    /// When the system has no thread.
-    pub fn merge_in_background(self: &Arc<Self>) -> JoinHandle<Result<Table<R>>> {
-        let delta = Arc::clone(self);
-        std::thread::spawn(move || delta.merge())
+        Ok(self.part())
     }
 
     /// Publishes the rows of `part` as one version; none when there is nothing to merge.
@@ -219,11 +289,23 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<R> fmt::Debug for Delta<R> {
+impl fmt::Debug for Appender {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Delta")
             .field("path", &self.directory.path())
             .finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Debug for Delta<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for AnyDelta {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(formatter)
     }
 }

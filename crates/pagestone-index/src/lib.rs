@@ -38,7 +38,7 @@ pub use crate::{
     by::By,
     column::{Column, KeyColumn, Shape},
     cursor::Cursor,
-    delta::Delta,
+    delta::{AnyDelta, Delta},
     directory::Directory,
     error::{Error, ErrorKind, Result},
     find::{FIND_KEYS_MAX, Find},

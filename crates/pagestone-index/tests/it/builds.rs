@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, io};
 
 use pagestone_index::{ErrorKind, Record, Table, TableBuilder, TableOptions};
-use pagestone_storage::seam::{Plan, watch};
+use pagestone_storage::seam::{Call, Event, Plan, watch};
+use pagestone_testkit::child::{self, Child};
 
 use crate::{
     lookups::check_table,
@@ -232,4 +233,65 @@ fn a_build_may_be_killed_at_any_call() {
 #[test]
 fn a_disk_may_fill_at_any_call() {
     fail_each_call(io::ErrorKind::StorageFull, true);
+}
+
+/// After each rename, and before it, a build ends as by a kill: of its names those of the older
+/// version count, or those of the new one, and the last rename decides.
+#[test]
+fn the_last_rename_of_a_build_makes_it_current() {
+    let (old, new) = (rows(20), rows(30));
+    let renames = |trace: &pagestone_storage::seam::Trace| {
+        trace.events.iter().filter(|event| **event == Event::Call(Call::Rename)).count() as u64
+    };
+    let dir = Dir::new();
+    build(&dir, &old);
+    let rebuild = || sealed(TableOptions::new().replace(dir.trusted())?, &new);
+    let (built, trace) = watch(Plan::record(), rebuild);
+    built.unwrap();
+    let count = renames(&trace);
+    assert_eq!(count, 7, "a sidecar of each of six files, and the manifest");
+    for nth in 0..count {
+        let dir = Dir::new();
+        build(&dir, &old);
+        let plan = Plan::fail_from(nth, io::ErrorKind::Other).only(Call::Rename);
+        let (answer, _) = watch(plan, || sealed(TableOptions::new().replace(dir.trusted())?, &new));
+        answer.unwrap_err();
+        check_table(&Table::open(dir.trusted()).unwrap(), &old);
+    }
+}
+
+#[test]
+fn a_process_that_seals_may_be_killed_at_any_moment() {
+    if let Some(path) = child::errand() {
+        for count in 1u64.. {
+            let path = std::path::Path::new(&path);
+            let mut builder = TableOptions::new().replace::<Row>(path).unwrap();
+            builder.extend((0..count).map(|id| Row::new(id, id))).unwrap();
+            child::acknowledge(builder.seal().unwrap().version());
+        }
+        return;
+    }
+    let dir = Dir::new();
+    build(&dir, &[]);
+    let mut first = 1;
+    for round in 0..8 {
+        let test = "builds::a_process_that_seals_may_be_killed_at_any_moment";
+        let mut child = Child::start(test, dir.table().to_str().unwrap());
+        for _ in 0..=round % 3 {
+            child.told().unwrap();
+        }
+        let told = child.kill(round * 31).unwrap();
+        let table = Table::<Row>::open(dir.trusted()).unwrap();
+        // The version that was told of, or the one behind it.
+        assert!((told..=told + 1).contains(&table.version()), "{told}, {}", table.version());
+        let expected: Vec<Row> = (0..table.len()).map(|id| Row::new(id, id)).collect();
+        check_table(&table, &expected);
+        table.verify(|_| std::ops::ControlFlow::Continue(())).unwrap();
+        assert!(first < table.version());
+        first = table.version();
+        // The next builder removes what the kill left.
+        drop(TableOptions::new().replace::<Row>(dir.trusted()).unwrap());
+        let stays = |name: &String| name == "manifest" || name.contains(&format!(".{first}."));
+        assert!(dir.names().iter().all(stays), "{:?}", dir.names());
+    }
 }

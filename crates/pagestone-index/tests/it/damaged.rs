@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path};
 use pagestone_index::{Column as _, ErrorKind, Record, Table, TableOptions};
 use pagestone_storage::Backing;
 
-use crate::support::{Dir, Row, build, rows};
+use crate::support::{Dir, Row, build, build_with, rows};
 
 #[derive(Debug, Record)]
 #[repr(C)]
@@ -201,7 +201,7 @@ fn answers(table: &Table<Row>) -> Vec<pagestone_index::Result<String>> {
     answers.push(table.by(Row::BY_GROUP).equal((0, 0.0)).map(|found| told(&found.len())));
     answers.push(table.by(Row::GROUP).nearest(5).map(|found| told(&found)));
     let order: pagestone_index::Result<Vec<Row>> =
-        table.by(Row::SCORE).range(..).unwrap().rev().collect();
+        table.by(Row::SCORE).range(..).unwrap().rev().step_by(30).collect();
     answers.push(order.map(|rows| told(&rows)));
     answers
 }
@@ -322,4 +322,41 @@ fn relations_are_checked_by_blocks_too() {
         std::fs::write(&path, bytes).unwrap();
     }
     assert!(20 < errors, "{errors}");
+}
+
+#[test]
+fn a_search_that_damage_leads_astray_is_an_error() {
+    let dir = Dir::new();
+    let rows: Vec<Row> = (0..20_000).map(|id| Row::new(id, id)).collect();
+    let plain = TableOptions::new().without_accelerators();
+    build_with(&dir, &rows, plain);
+    // Four blocks of entries of 12 bytes.
+    let path = dir.table().join("key-1.1.idx");
+    let bytes = std::fs::read(&path).unwrap();
+    let mut astray = 0;
+    for block in 0..4 {
+        for fill in [0, 0xff] {
+            let mut changed = bytes.clone();
+            let end = bytes.len().min((block + 1) * 65_532);
+            // Not the ends of the file, which an open looks at.
+            changed[(block * 65_532).max(12)..end.min(bytes.len() - 12)].fill(fill);
+            std::fs::write(&path, &changed).unwrap();
+            let table = TableOptions::new().check_blocks().open::<Row>(dir.trusted()).unwrap();
+            for id in (3..20_000).step_by(997) {
+                match table.by(Row::ID).ranks(id..=id) {
+                    Ok(ranks) => assert_eq!(ranks, id..id + 1),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                        let own = id * 12 / 65_532;
+                        astray += u32::from(own != block as u64);
+                    }
+                }
+                match table.by(Row::ID).get(id) {
+                    Ok(found) => assert_eq!(found, Some(rows[usize::try_from(id).unwrap()])),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
+                }
+            }
+        }
+    }
+    assert!(10 < astray, "keys of blocks that are right: {astray}");
 }
