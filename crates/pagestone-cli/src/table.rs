@@ -6,6 +6,8 @@ mod input; // rows of CSV, TSV and JSON lines
 mod infer; // a schema that fits an input
 mod rejects; // the side file of rows that do not fit
 mod import;
+mod target; // where rows of an import go
+mod duplicates; // the lines of rows that have one unique key
 mod rows; // get, range, top, export
 mod join;
 mod info;

@@ -175,6 +175,18 @@ pub struct AnyBy<'t> {
 type Values<'v> = &'v [Value<'v>];
 
 impl<'t> AnyBy<'t> {
+    pub(crate) fn part(self) -> &'t Arc<Part> {
+        self.part
+    }
+
+    pub(crate) fn number(self) -> usize {
+        self.number
+    }
+
+    pub(crate) fn key(self) -> Result<&'t NamedKey> {
+        Ok(self.order()?.0)
+    }
+
     fn order(self) -> Result<(&'t NamedKey, &'t Order)> {
         self.part.order(self.number)
     }

@@ -53,6 +53,10 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
         Self { part, number, of: PhantomData }
     }
 
+    pub(crate) fn number(self) -> usize {
+        self.number
+    }
+
     pub(crate) fn part(self) -> &'t Arc<Part> {
         self.part
     }

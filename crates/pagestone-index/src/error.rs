@@ -55,6 +55,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 const _: () = assert!(size_of::<Error>() == size_of::<usize>());
 
+/// The first keys that were found on several rows; see [`Error::duplicate_keys`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DuplicateKeys {
+    /// The name of the unique key.
+    pub key: String,
+    /// A row of each, as bytes; none where rows are appended to a table.
+    pub rows: Vec<Vec<u8>>,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum Cause {
     #[error("{action} {}", path.display())]
@@ -66,6 +76,8 @@ enum Cause {
     Region(pagestone_heap::Error),
     #[error("{}: {what}", path.display())]
     Refused { kind: ErrorKind, path: PathBuf, what: String },
+    #[error("{}: {what}", path.display())]
+    Duplicate { path: PathBuf, what: String, keys: DuplicateKeys },
     #[error("{}: {what}: expected {expected}, found {found}", path.display())]
     Corrupt { path: PathBuf, what: &'static str, expected: String, found: String },
     #[error("{what}")]
@@ -88,7 +100,21 @@ impl Error {
             Cause::Region(source) => kind_of_region(source.kind()),
             Cause::Refused { kind, .. } | Cause::Argument { kind, .. } => *kind,
             Cause::Corrupt { .. } => ErrorKind::Corrupt,
+            Cause::Duplicate { .. } => ErrorKind::Duplicate,
         }
+    }
+
+    /// Returns which keys are on several rows, where a build or an append was refused for that.
+    #[must_use]
+    pub fn duplicate_keys(&self) -> Option<&DuplicateKeys> {
+        match &*self.0 {
+            Cause::Duplicate { keys, .. } => Some(keys),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn duplicate(path: &Path, what: String, keys: DuplicateKeys) -> Self {
+        Cause::Duplicate { path: path.to_path_buf(), what, keys }.into()
     }
 
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {

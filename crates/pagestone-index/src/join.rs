@@ -2,13 +2,16 @@
 
 use std::{fmt, iter::FusedIterator, ops::Range, sync::Arc};
 
+use pagestone_storage::Kind;
+
 use crate::{
+    any::AnyBy,
     by::By,
-    error::Result,
-    files::{Order, partition},
+    error::{Error, Result},
+    files::partition,
     key::{Image, KeyValue},
     part::Part,
-    schema::Record,
+    schema::{NamedKey, Record},
 };
 
 /// The pairs of rows of two tables that have the same key, in key order, made by [`By::join`].
@@ -18,6 +21,19 @@ use crate::{
 pub struct Join<'l, 'r, L, R, K> {
     left: By<'l, L, K>,
     right: By<'r, R, K>,
+    places: Places<'l, 'r>,
+}
+
+/// The pairs of row indexes of two tables of any schemas that have the same key, in key order,
+/// made by [`AnyBy::join`]; see [`Join`].
+pub struct AnyJoin<'l, 'r> {
+    places: Places<'l, 'r>,
+}
+
+/// The pairs of places that have the same key.
+struct Places<'l, 'r> {
+    left: Side<'l>,
+    right: Side<'r>,
     /// The place of the left row, and the places that are left behind it.
     lefts: Range<u64>,
     /// The places of the right rows that have the key of the left one.
@@ -32,36 +48,69 @@ impl<'l, L: Record, K: KeyValue> By<'l, L, K> {
     /// Returns the pairs of rows of this table and `other` that have the same key.
     #[must_use]
     pub fn join<'r, R: Record>(self, other: By<'r, R, K>) -> Join<'l, 'r, L, R, K> {
-        Join {
-            left: self,
-            right: other,
-            lefts: 0..self.part().len(),
-            equals: 0..0,
-            next: 0,
-            key: Image::padded(&[], K::LEN, 0),
-            is_over: false,
-        }
+        let sides = (
+            Side { part: self.part(), number: self.number() },
+            Side { part: other.part(), number: other.number() },
+        );
+        Join { left: self, right: other, places: Places::new(sides, K::LEN) }
     }
 }
 
-impl<L: Record, R: Record, K: KeyValue> Join<'_, '_, L, R, K> {
-    fn next_pair(&mut self) -> Result<Option<(L, R)>> {
+impl<'l> AnyBy<'l> {
+    /// Returns the pairs of row indexes of this table and `other` that have the same key. Both
+    /// indexes are walked once.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for keys whose fields are not of the same kinds, in whatever byte order:
+    /// look each key up then.
+    pub fn join<'r>(self, other: AnyBy<'r>) -> Result<AnyJoin<'l, 'r>> {
+        let (left, right) = (self.key()?, other.key()?);
+        let kinds = |key: &NamedKey| key.fields().iter().map(|field| field.kind()).collect();
+        let (left_kinds, right_kinds): (Vec<Kind>, Vec<Kind>) = (kinds(left), kinds(right));
+        if left_kinds != right_kinds {
+            let what = format!(
+                "key `{}` is of {left_kinds:?}, key `{}` of {right_kinds:?}",
+                left.name(),
+                right.name()
+            );
+            return Err(Error::argument(what));
+        }
+        let sides = (
+            Side { part: self.part(), number: self.number() },
+            Side { part: other.part(), number: other.number() },
+        );
+        Ok(AnyJoin { places: Places::new(sides, left.len()) })
+    }
+}
+
+impl<'l, 'r> Places<'l, 'r> {
+    fn new((left, right): (Side<'l>, Side<'r>), len: usize) -> Self {
+        let (lefts, key) = (0..left.len(), Image::padded(&[], len, 0));
+        Self { left, right, lefts, equals: 0..0, next: 0, key, is_over: false }
+    }
+
+    /// The next pair; nothing is left behind an error, which would come again.
+    fn step(&mut self) -> Option<Result<(u64, u64)>> {
         while !self.is_over {
             if self.next < self.equals.end {
-                let pair = (self.left.select(self.lefts.start)?, self.right.select(self.next)?);
                 self.next += 1;
-                if let (Some(left), Some(right)) = pair {
-                    return Ok(Some((left, right)));
+                return Some(Ok((self.lefts.start, self.next - 1)));
+            }
+            match self.advance() {
+                Ok(is_there) => self.is_over = !is_there,
+                Err(error) => {
+                    self.is_over = true;
+                    return Some(Err(error));
                 }
             }
-            self.is_over = !self.advance()?;
         }
-        Ok(None)
+        None
     }
 
     /// Goes to the next left row that has a partner; `false` when there is none.
     fn advance(&mut self) -> Result<bool> {
-        let (left, right) = (Side::of(self.left)?, Side::of(self.right)?);
+        let (left, right) = (&self.left, &self.right);
         let had_equals = !self.equals.is_empty();
         if had_equals {
             self.lefts.start += 1;
@@ -98,23 +147,23 @@ enum Past {
     Equal,
 }
 
-/// One table in its order.
+/// One table in the order of one of its keys.
 struct Side<'t> {
     part: &'t Arc<Part>,
-    order: &'t Order,
+    number: usize,
 }
 
-impl<'t> Side<'t> {
-    fn of<R: Record, K: KeyValue>(by: By<'t, R, K>) -> Result<Self> {
-        Ok(Self { part: by.part(), order: by.order()? })
-    }
-
+impl Side<'_> {
     fn len(&self) -> u64 {
         self.part.len()
     }
 
+    fn row(&self, place: u64) -> Result<u64> {
+        self.part.row_at(self.part.order(self.number)?.1, place)
+    }
+
     fn image(&self, place: u64, into: &mut Image) -> Result<()> {
-        self.part.image_at(self.order, place, into)
+        self.part.image_at(self.part.order(self.number)?.1, place, into)
     }
 
     /// The first place of `range` whose key is not below `key`, or not even equal to it.
@@ -139,10 +188,40 @@ impl<L: Record, R: Record, K: KeyValue> Iterator for Join<'_, '_, L, R, K> {
     type Item = Result<(L, R)>;
 
     fn next(&mut self) -> Option<Result<(L, R)>> {
-        let pair = self.next_pair();
-        // Nothing is left behind an error, which would come again.
-        self.is_over |= pair.is_err();
-        pair.transpose()
+        loop {
+            let (left, right) = match self.places.step()? {
+                Ok(places) => places,
+                Err(error) => return Some(Err(error)),
+            };
+            match (self.left.select(left), self.right.select(right)) {
+                (Ok(Some(left)), Ok(Some(right))) => return Some(Ok((left, right))),
+                (Ok(_), Ok(_)) => {}
+                (Err(error), _) | (_, Err(error)) => {
+                    self.places.is_over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl Iterator for AnyJoin<'_, '_> {
+    type Item = Result<(u64, u64)>;
+
+    fn next(&mut self) -> Option<Result<(u64, u64)>> {
+        let found = self.places.step()?.and_then(|(left, right)| {
+            Ok((self.places.left.row(left)?, self.places.right.row(right)?))
+        });
+        self.places.is_over |= found.is_err();
+        Some(found)
+    }
+}
+
+impl FusedIterator for AnyJoin<'_, '_> {}
+
+impl fmt::Debug for AnyJoin<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AnyJoin").field("lefts", &self.places.lefts).finish_non_exhaustive()
     }
 }
 
@@ -150,6 +229,6 @@ impl<L: Record, R: Record, K: KeyValue> FusedIterator for Join<'_, '_, L, R, K> 
 
 impl<L, R, K> fmt::Debug for Join<'_, '_, L, R, K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Join").field("lefts", &self.lefts).finish_non_exhaustive()
+        formatter.debug_struct("Join").field("lefts", &self.places.lefts).finish_non_exhaustive()
     }
 }

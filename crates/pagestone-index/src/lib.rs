@@ -40,9 +40,9 @@ pub use crate::{
     cursor::Cursor,
     delta::{AnyDelta, Delta},
     directory::Directory,
-    error::{Error, ErrorKind, Result},
+    error::{DuplicateKeys, Error, ErrorKind, Result},
     find::{FIND_KEYS_MAX, Find},
-    join::Join,
+    join::{AnyJoin, Join},
     key::{KEY_LEN_MAX, Key, KeyValue},
     options::TableOptions,
     relation::{

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{DuplicateKeys, Error, Result},
     files::put_fields,
     key::Image,
     part::Part,
@@ -298,7 +298,8 @@ fn duplicate(part: &Part, key: &NamedKey, image: &[u8]) -> Error {
         "index `{}` is unique, and a row has the key of image {image:?} already; nothing is appended",
         key.name
     );
-    Error::refused(ErrorKind::Duplicate, part.files.directory.path(), what)
+    let keys = DuplicateKeys { key: key.name.clone(), rows: Vec::new() };
+    Error::duplicate(part.files.directory.path(), what, keys)
 }
 
 /// Errors unless `rows` are whole rows, and few enough for a delta that has `count` of them.

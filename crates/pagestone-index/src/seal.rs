@@ -8,7 +8,7 @@ use tracing::debug_span;
 use crate::{
     builder::{Build, Staged},
     directory,
-    error::{Error, ErrorKind, Result},
+    error::{DuplicateKeys, Error, Result},
     files::put_fields,
     key::{image_field, swap_stored},
     manifest::{self, FileFacts, Manifest, TableFacts},
@@ -293,5 +293,12 @@ fn duplicates(
         listed.join("; "),
         if (listed.len() as u64) < count { "; …" } else { "" }
     );
-    Error::refused(ErrorKind::Duplicate, build.directory.path(), what)
+    let bytes = |row: u64| {
+        let mut bytes = vec![0; build.schema.record_size()];
+        rows.as_ref().ok()?.read_into(row, &mut bytes).ok()?;
+        Some(bytes)
+    };
+    let rows = found.iter().filter_map(|(first, _)| bytes(*first)).collect();
+    let keys = DuplicateKeys { key: key.name.clone(), rows };
+    Error::duplicate(build.directory.path(), what, keys)
 }

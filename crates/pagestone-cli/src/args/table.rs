@@ -96,6 +96,11 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     pub(crate) replace: bool,
 
+    /// Merge the rows into the table that is there, sorting none of its rows anew. They are kept
+    /// in memory; a row whose unique key is there already does not fit
+    #[arg(long, conflicts_with_all = ["replace", "schema", "canonical", "unique", "multi"])]
+    pub(crate) append: bool,
+
     #[command(flatten)]
     pub(crate) fit: FitArgs,
 

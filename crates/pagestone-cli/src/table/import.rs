@@ -2,18 +2,17 @@
 
 use std::{ffi::OsString, path::PathBuf, thread};
 
-use pagestone_index::{
-    AnyTable, AnyTableBuilder, ErrorKind, KeyOrder, NamedColumn, Schema, TableOptions,
-};
+use pagestone_index::{AnyTable, ErrorKind, KeyOrder, NamedColumn, Schema, TableOptions};
 use pagestone_storage::{Kind, Value};
 use serde::Serialize;
 
 use super::{
-    cells, infer,
+    cells, duplicates, infer,
     input::{Input, Look, Names, Options, Row},
     name_of, open,
     rejects::Rejects,
     schema,
+    target::Target,
 };
 use crate::{
     args::{ImportArgs, InputArg},
@@ -51,22 +50,37 @@ pub(super) fn run(args: &ImportArgs, out: &mut Output) -> anyhow::Result<()> {
     let input = Input::open(args.input.as_deref(), options)?;
     let places = places(&input, &names, args)?;
     let mut rejects = Rejects::new(rejects_path(args))?;
-    let mut builder = start(args, (older.as_ref(), &schema))?;
+    let mut target = start(args, (older.as_ref(), &schema))?;
     let bar = Bar::new("import");
     let input_path = input.path().to_path_buf();
     let import =
         Import { columns: schema.columns(), places, empty_is_zero: args.fit.empty_is_zero };
-    let added = import.run((input, &mut rejects), &mut builder, &bar)?;
+    let added = import.run((input, &mut rejects), &mut target, &bar)?;
     rejects.sync()?;
     let table = if args.fit.strict && 0 < rejects.count {
         None
     } else {
         bar.say("sort and publish");
-        Some(builder.seal()?)
+        match target.finish() {
+            Err(error) => {
+                drop(bar);
+                if let Some(keys) = error.duplicate_keys().filter(|_| is_file(args)) {
+                    let again = Input::open(args.input.as_deref(), options)?;
+                    duplicates::tell((again, &import), (&schema, keys), out)?;
+                }
+                return Err(error.into());
+            }
+            table => Some(table?),
+        }
     };
     drop(bar);
     tell(args, (table.as_ref(), added, &rejects), out)?;
     rejects.tell(&input_path, out)
+}
+
+/// Whether the input can be read twice.
+fn is_file(args: &ImportArgs) -> bool {
+    args.input.as_ref().is_some_and(|path| path.is_file())
 }
 
 fn is_absent(error: &anyhow::Error) -> bool {
@@ -137,7 +151,7 @@ fn schema_of(
     if let Some(path) = &args.schema {
         return schema::read(path, &name);
     }
-    if !args.input.as_ref().is_some_and(|path| path.is_file()) {
+    if !is_file(args) {
         let what = "a pipe is read once: name its --schema, or a file, which is read twice";
         return Err(Usage(what.to_owned()).into());
     }
@@ -177,46 +191,48 @@ fn rejects_path(args: &ImportArgs) -> PathBuf {
     })
 }
 
-/// Starts the build, with the rows that stay.
+/// Starts the build, with the rows that stay, or opens the table to append to it.
 fn start(
     args: &ImportArgs,
     (older, schema): (Option<&AnyTable>, &Schema),
-) -> anyhow::Result<AnyTableBuilder> {
+) -> anyhow::Result<Target> {
     let path = &args.table.table;
     let threads = args.threads.or_else(|| thread::available_parallelism().ok().map(usize::from));
     let options = TableOptions::new().memory(args.memory).threads(threads.unwrap_or(1));
     let directory = trust::directory(path);
-    let Some(_) = older else { return Ok(options.create_any(directory, schema.clone())?) };
+    let same = |found: &Schema| {
+        let what = || Usage(format!("{} has got another schema meanwhile", path.display()));
+        if found == schema { Ok(()) } else { Err(what()) }
+    };
+    if args.append {
+        let delta = options.append_to_any(directory)?;
+        same(delta.table().schema())?;
+        return Ok(Target::Delta(delta, Vec::new()));
+    }
+    if older.is_none() {
+        return Ok(Target::Build(options.create_any(directory, schema.clone())?));
+    }
     let mut builder = options.replace_any(directory, schema.clone())?;
     if args.replace {
-        return Ok(builder);
+        return Ok(Target::Build(builder));
     }
     // Under the builder's lock: nobody else publishes a version from here on.
     let older = open(path)?;
-    if older.schema() != schema {
-        let what = format!("{} has got another schema meanwhile", path.display());
-        return Err(Usage(what).into());
-    }
+    same(older.schema())?;
     let mut batch = Vec::new();
     for index in 0..older.len() {
         older.with_row(index, |row| batch.extend_from_slice(row))?;
-        flush(&mut builder, &mut batch, BATCH)?;
+        if BATCH <= batch.len() {
+            builder.append(&batch)?;
+            batch.clear();
+        }
     }
-    flush(&mut builder, &mut batch, 0)?;
-    Ok(builder)
-}
-
-/// Appends the rows of a batch of `len` bytes or more.
-fn flush(builder: &mut AnyTableBuilder, batch: &mut Vec<u8>, len: usize) -> anyhow::Result<()> {
-    if !batch.is_empty() && len <= batch.len() {
-        builder.append(batch)?;
-        batch.clear();
-    }
-    Ok(())
+    builder.append(&batch)?;
+    Ok(Target::Build(builder))
 }
 
 /// How rows of an input become rows of a table.
-struct Import<'s> {
+pub(super) struct Import<'s> {
     columns: &'s [NamedColumn],
     places: Vec<usize>,
     empty_is_zero: bool,
@@ -227,7 +243,7 @@ impl Import<'_> {
     fn run(
         &self,
         (mut input, rejects): (Input, &mut Rejects),
-        builder: &mut AnyTableBuilder,
+        target: &mut Target,
         bar: &Bar,
     ) -> anyhow::Result<u64> {
         let (mut row, mut batch, mut added) = (Row::default(), Vec::new(), 0u64);
@@ -238,20 +254,25 @@ impl Import<'_> {
             let start = batch.len();
             batch.resize(start + size, 0);
             match self.encode(&row, &mut batch[start..]) {
-                Ok(()) => added += 1,
+                Ok(()) => {
+                    added += 1;
+                    target.keep(&row);
+                }
                 Err(why) => {
                     batch.truncate(start);
                     rejects.add(&row, &why)?;
                 }
             }
-            flush(builder, &mut batch, BATCH)?;
+            if BATCH <= batch.len() {
+                added -= target.take(&mut batch, rejects)?;
+            }
             bar.set(input.read_len(), input.len);
         }
-        flush(builder, &mut batch, 0)?;
+        added -= target.take(&mut batch, rejects)?;
         Ok(added)
     }
 
-    fn encode(&self, row: &Row, into: &mut [u8]) -> Result<(), String> {
+    pub(super) fn encode(&self, row: &Row, into: &mut [u8]) -> Result<(), String> {
         if let Some(problem) = &row.problem {
             return Err(problem.clone());
         }

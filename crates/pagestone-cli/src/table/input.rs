@@ -36,7 +36,7 @@ pub(super) enum Look {
 }
 
 /// One row of an input; kept from row to row, so that none allocates.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Row {
     /// Where it begins, from 1 on.
     pub(super) line: u64,

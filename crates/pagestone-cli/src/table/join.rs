@@ -50,8 +50,26 @@ struct Sides<'t> {
 }
 
 impl Sides<'_> {
-    /// Goes along the keys of the left table and looks each different one up in the right table.
+    /// Goes along both indexes where their keys are of the same kinds.
     fn join(&mut self, listing: &mut Listing, out: &mut Output) -> anyhow::Result<()> {
+        let pairs = match self.left.1.join(self.right.1) {
+            Err(error) if error.kind() == pagestone_index::ErrorKind::InvalidArgument => {
+                return self.look_up(listing, out);
+            }
+            pairs => pairs?,
+        };
+        for pair in pairs {
+            let (left, right) = pair?;
+            let mut row: Vec<Cell> = Vec::new();
+            cells::row(self.left.0, left, &mut row)?;
+            cells::row(self.right.0, right, &mut row)?;
+            listing.row(out, row)?;
+        }
+        Ok(())
+    }
+
+    /// Goes along the keys of the left table and looks each different one up in the right table.
+    fn look_up(&mut self, listing: &mut Listing, out: &mut Output) -> anyhow::Result<()> {
         let (left, by, fields) = self.left;
         let (mut key, mut matches): (Vec<Value<'static>>, _) = (Vec::new(), 0..0);
         for index in by.indexes(0..left.len()) {

@@ -190,7 +190,12 @@ fn import_adds_to_what_is_there_or_takes_its_place() {
     visits.run("import", "@/more.csv").code(0).shows(&["1 rows added, 4 in all"]);
     assert_eq!(visits.ids("range", "--by id .."), [3, 4, 5, 7]);
     // A key that two rows have: nothing is published.
-    visits.run("import", "@/more.csv").code(1).says(&["id"]);
+    let refused = visits.run("import", "@/more.csv").code(1);
+    drop(refused.says(&["line 2 has the `id` of a row that was there", "rows"]));
+    visits.write("twice.csv", "page,id,score,user\na,40,9,9\nb,41,9,8\n\nc,40,9,7\nd,4,1,7\n");
+    let refused = visits.run("import", "@/twice.csv").code(1);
+    let lines = ["lines 2, 5 have one `id`", "line 6 has the `id` of a row that was there"];
+    drop(refused.says(&lines));
     assert_eq!(visits.ids("range", "--by id .."), [3, 4, 5, 7]);
     visits.run("import", "@/more.csv --multi page").code(2).says(&["--replace"]);
     visits.run("import", "@/more.csv --multi page --replace").code(0).shows(&["1 in all"]);
@@ -269,4 +274,59 @@ fn more_rows_than_a_batch_arrive() {
     assert_eq!(made.ids("top", "--by id --limit 1"), [count - 1]);
     assert_eq!(made.ids("get", &format!("--by name {:040}", 3)).len(), 8571);
     made.run("verify", "").code(0);
+}
+
+#[test]
+fn rows_are_appended_and_those_whose_keys_are_there_are_kept_aside() {
+    let visits = Folder::of_visits();
+    visits.write(
+        "more.csv",
+        "page,id,score,user\na,8,1,1\nb,7,2,1\nc,9,1,x\nd,1,1,2\ne,8,3,1\nf,2,0.5,2\n",
+    );
+    let ran = visits.run("import", "@/more.csv --append --json").code(1);
+    let ran = ran.says(&["line 3: another row has its `id`", "line 4: column `user`"]);
+    let told = ran.json().remove(0);
+    assert_eq!(
+        (&told["added"], &told["rows"], &told["version"]),
+        (&json!(2), &json!(5), &json!(2))
+    );
+    let side = visits.folder.path().join("visits.rejected.csv");
+    let lines: Vec<u64> = rejected(&side).iter().map(|row| row.0).collect();
+    // Line 7 has the user and the score of a row that is there.
+    assert_eq!(lines.len(), 4);
+    assert_eq!(
+        {
+            let mut lines = lines;
+            lines.sort_unstable();
+            lines
+        },
+        [3, 4, 6, 7]
+    );
+    assert_eq!(visits.ids("range", "--by id .."), [1, 3, 5, 7, 8]);
+    visits.run("verify", "").code(0);
+    let strict = visits.run("import", "@/more.csv --append --strict --rejects @/side").code(1);
+    drop(strict.shows(&["nothing published"]));
+    visits.run("import", "@/more.csv --append --replace").code(2);
+    let none = Folder::new();
+    none.write("more.csv", "id\n1\n");
+    none.run("import", "@/more.csv --append").code(3).says(&["no manifest"]);
+}
+
+#[test]
+fn keys_of_other_kinds_are_joined_too() {
+    let visits = Folder::of_visits();
+    // A user of 8 bytes with a sign, where that of visits has 4 and none.
+    visits.write("schema64", "name bytes4\nuser i64 multi\n");
+    visits.write("users.csv", "name,user\nAnn,1\nBob,2\nNo,-1\nBo,2\n");
+    let users = visits.folder.path().join("users");
+    let at = |name: &str| visits.folder.path().join(name).display().to_string();
+    let import = format!("{} --schema {}", at("users.csv"), at("schema64"));
+    run("table import", &users, &import).code(0);
+    let rest = format!("{} --by user --json", users.display());
+    let joined = run("table join", &visits.table, &rest).code(0).json();
+    let pairs: Vec<(u64, &str)> = joined
+        .iter()
+        .map(|row| (row["left.id"].as_u64().unwrap(), row["right.name"].as_str().unwrap()))
+        .collect();
+    assert_eq!(pairs, [(3, "Ann"), (5, "Bob"), (5, "Bo"), (7, "Bob"), (7, "Bo")]);
 }

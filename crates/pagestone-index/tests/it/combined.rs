@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pagestone_index::{ErrorKind, FIND_KEYS_MAX};
+use pagestone_index::{ErrorKind, FIND_KEYS_MAX, TableOptions};
 use proptest::prelude::*;
 
 use crate::support::{Dir, Row, build, rows};
@@ -71,4 +71,43 @@ proptest! {
         }
         prop_assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn tables_without_a_struct_are_joined_alike() {
+    let (one, other) = (Dir::new(), Dir::new());
+    let all = rows(90);
+    let tables = (build(&one, &all[..50]), build(&other, &all[20..]));
+    let options = TableOptions::new();
+    let any =
+        (options.open_any(one.trusted()).unwrap(), options.open_any(other.trusted()).unwrap());
+    for key in ["place", "id", "group", "score", "tag", "by_group"] {
+        let by = (any.0.by(key).unwrap(), any.1.by(key).unwrap());
+        let pairs: Vec<(u64, u64)> = by.0.join(by.1).unwrap().map(Result::unwrap).collect();
+        // Each row by a search in the other table.
+        let mut expected = Vec::new();
+        for left in by.0.indexes(0..any.0.len()).map(Result::unwrap) {
+            let number = any.0.schema().key(key).unwrap();
+            let fields = any.0.schema().keys()[number].fields();
+            let value = |field: &pagestone_storage::Field| {
+                let start = field.offset() as usize;
+                let bytes = &any.0.with_row(left, <[u8]>::to_vec).unwrap()[start..];
+                field.decode(&bytes[..field.size() as usize]).unwrap().into_owned()
+            };
+            let values: Vec<_> = fields.iter().map(value).collect();
+            let ranks = by.1.equal(&values).unwrap();
+            expected.extend(by.1.indexes(ranks).map(|right| (left, right.unwrap())));
+        }
+        assert_eq!(pairs, expected, "{key}");
+        assert!(!pairs.is_empty(), "{key}");
+    }
+    let typed = tables.0.by(Row::GROUP).join(tables.1.by(Row::GROUP)).map(Result::unwrap);
+    let by = (any.0.by("group").unwrap(), any.1.by("group").unwrap());
+    let row = |pair: pagestone_index::Result<(u64, u64)>| {
+        let (left, right) = pair.unwrap();
+        (tables.0.row(left).unwrap().unwrap(), tables.1.row(right).unwrap().unwrap())
+    };
+    assert!(typed.eq(by.0.join(by.1).unwrap().map(row)));
+    let error = any.0.by("group").unwrap().join(any.1.by("score").unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }

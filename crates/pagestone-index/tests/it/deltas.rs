@@ -389,3 +389,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tables_without_a_struct_are_appended_to() {
+    let (dir, all) = (Dir::new(), rows(60));
+    build(&dir, &all[..30]);
+    let delta = TableOptions::new().append_to_any(dir.trusted()).unwrap();
+    let bytes: Vec<u8> = all[30..50].iter().flat_map(Row::bytes).collect();
+    delta.append(&bytes).unwrap();
+    assert_eq!((delta.added(), delta.table().len()), (20, 50));
+    let error = delta.append(&all[3].bytes()).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.duplicate_keys().unwrap().key.as_str()),
+        (ErrorKind::Duplicate, "id")
+    );
+    assert_eq!(delta.append(&bytes[1..]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(delta.merge().unwrap().version(), 2);
+    delta.append(&all[50].bytes()).unwrap();
+    delta.merge().unwrap();
+    drop(delta);
+    check_table(&Table::open(dir.trusted()).unwrap(), &all[..51]);
+}
