@@ -87,7 +87,7 @@ impl StringStore for Arc {
 
     #[inline]
     fn resolve<'a>(&'a self, symbol: &'a Self::Symbol) -> &'a str {
-        must(symbol.as_ref().ok_or("the string was released"))
+        must(symbol.as_deref().ok_or("the string was released"))
     }
 
     #[inline]
