@@ -444,6 +444,7 @@ impl RegionFile {
 
     /// How often a discard undid something since the file was opened: who keeps what follows from
     /// the content elsewhere makes it anew when this moved.
+    #[inline]
     #[must_use]
     pub fn discards(&self) -> u64 {
         self.shared.discards.load(Ordering::Acquire)

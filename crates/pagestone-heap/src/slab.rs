@@ -21,6 +21,8 @@ use crate::{
     writer::Writer,
 };
 
+/// Ids whose objects are fetched together.
+const BATCH: usize = 32;
 /// Bits of a slot's generation in its id.
 const GENERATION_BITS: u32 = 8;
 
@@ -72,6 +74,7 @@ pub struct SlabFacts {
 }
 
 impl SlotId {
+    #[inline]
     pub(crate) const fn new(slab: u64, slot: u32, generation: u8) -> Self {
         Self(
             slab << (SLOT_BITS + GENERATION_BITS)
@@ -81,30 +84,35 @@ impl SlotId {
     }
 
     /// Names the object in a slot of a slab without generations.
+    #[inline]
     #[must_use]
     pub const fn without_generation(slab: u64, slot: u32) -> Self {
         Self::new(slab, slot & (SLOTS_MAX - 1), 1)
     }
 
     /// Returns the 64 bits to store.
+    #[inline]
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0
     }
 
     /// Takes stored bits back; whether they name an object shows when it is asked for.
+    #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// The slab, as [`SlabFacts::slab`] has it.
+    #[inline]
     #[must_use]
     pub const fn slab(self) -> u64 {
         self.0 >> (SLOT_BITS + GENERATION_BITS)
     }
 
     /// The slot in its slab.
+    #[inline]
     #[must_use]
     pub const fn slot(self) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "masked to fewer bits")]
@@ -113,6 +121,7 @@ impl SlotId {
         }
     }
 
+    #[inline]
     pub(crate) const fn generation(self) -> u8 {
         #[expect(clippy::cast_possible_truncation, reason = "the lowest byte is meant")]
         {
@@ -122,11 +131,13 @@ impl SlotId {
 }
 
 /// The number of a slab: its index and, in the low bits, which of its turns it is.
+#[inline]
 pub(crate) const fn slab_number(id: BlockId) -> u64 {
     id.index() << TURN_BITS | id.generation() as u64 & ((1 << TURN_BITS) - 1)
 }
 
 /// The index of a slab by its number.
+#[inline]
 pub(crate) const fn index_of(slab: u64) -> u64 {
     slab >> TURN_BITS & ((1 << INDEX_BITS) - 1)
 }
@@ -219,16 +230,30 @@ impl Slabs {
     }
 
     /// Returns the file that the slabs are in.
+    #[inline]
     #[must_use]
     pub fn file(&self) -> &RegionFile {
         &self.file
     }
 
-    /// How many changes of objects this open of the file has made: who keeps a table of objects
+    /// How many changes this open of the file has made: who keeps a table of objects
     /// sees whether others made some.
+    #[inline]
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.store.changes()
+    }
+
+    /// Counts a change of something else that belongs to the objects, so that who keeps a table of
+    /// them looks again.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a writer of another file.
+    pub fn count_change(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.check(self.shared())?;
+        self.store.count_change();
+        Ok(())
     }
 
     #[inline]
@@ -275,6 +300,39 @@ impl Slabs {
             }
         }
         Err(self.no_object(id))
+    }
+
+    /// Shows many objects to `each`, with their places in `ids`, in order.
+    ///
+    /// Bits, generations and objects are fetched from memory for 32 ids together, where
+    /// [`get`](Self::get) waits for each: faster where they are not in the processor's caches.
+    pub fn get_many<'p>(
+        &self,
+        pin: &'p Pin<'_>,
+        ids: &[SlotId],
+        mut each: impl FnMut(usize, Result<&'p [u8]>),
+    ) {
+        for (batch, ids) in ids.chunks(BATCH).enumerate() {
+            for id in ids {
+                self.prefetch(*id);
+            }
+            for (place, id) in ids.iter().enumerate() {
+                each(batch * BATCH + place, self.get(pin, *id));
+            }
+        }
+    }
+
+    /// Asks the processor for what a get of this id looks at.
+    #[inline]
+    fn prefetch(&self, id: SlotId) {
+        let shared = self.shared();
+        let Some(seen) = shared.slab_of(&self.store, index_of(id.slab())) else { return };
+        let (geometry, slot) = (&seen.geometry, id.slot());
+        if u64::from(slot) < geometry.slots {
+            shared.raw.prefetch(geometry.object(slot));
+            shared.raw.prefetch(geometry.bitmap(seen.which) + u64::from(slot / 8));
+            shared.raw.prefetch(geometry.generations() + u64::from(slot));
+        }
     }
 
     #[cold]
@@ -343,40 +401,66 @@ impl Slabs {
     /// The ids of the objects of a slab, lowest slot first, each 64 slots as they are when they
     /// are reached; none where there is no such slab.
     pub fn ids<'p>(&'p self, pin: &'p Pin<'_>, slab: u64) -> impl Iterator<Item = SlotId> + 'p {
+        let shared = self.shared();
+        self.places(pin, slab).map(move |(slot, geometry)| {
+            SlotId::new(slab, slot, shared.slot_generation(&geometry, slot))
+        })
+    }
+
+    /// The objects of a slab with their ids, as [`ids`](Self::ids) finds them; cheaper than a get
+    /// of each.
+    pub fn objects<'p>(
+        &'p self,
+        pin: &'p Pin<'_>,
+        slab: u64,
+    ) -> impl Iterator<Item = (SlotId, &'p [u8])> + 'p {
+        let shared = self.shared();
+        let places = self.places(pin, slab);
+        places.filter_map(move |(slot, geometry)| {
+            let place = (geometry.object(slot), usize::try_from(geometry.object_len).ok()?);
+            let object = lifecycle::stored(&shared.raw, Keeper::pin(pin.place()), place);
+            Some((SlotId::new(slab, slot, shared.slot_generation(&geometry, slot)), object))
+        })
+    }
+
+    /// The slots of a slab that have objects.
+    fn places<'p>(
+        &'p self,
+        pin: &'p Pin<'_>,
+        slab: u64,
+    ) -> impl Iterator<Item = (u32, Geometry)> + 'p {
         let seen = self.check(pin).ok();
         let seen = seen.and_then(|()| self.shared().slab_of(&self.store, index_of(slab)));
         let seen = seen.filter(|seen| slab_number(seen.id) == slab);
         let slots = seen.map_or(0, |seen| seen.geometry.slots);
         let groups = (0..slots.div_ceil(64)).map(|group| u32::try_from(group * 64).unwrap_or(0));
         groups.flat_map(move |first| {
-            let (mut bits, geometry) = self.bits_at(slab, first);
-            if slots - u64::from(first) < 64 {
-                bits &= (1 << (slots % 64)) - 1;
-            }
-            let next = move || {
+            let found = self.bits_at(slab, first);
+            let mut bits = found.map_or(0, |(bits, geometry)| {
+                let left = geometry.slots.saturating_sub(first.into());
+                if left < 64 { bits & ((1 << left) - 1) } else { bits }
+            });
+            std::iter::from_fn(move || {
+                let (_, geometry) = found?;
                 let slot = (bits != 0).then(|| first + bits.trailing_zeros())?;
                 bits &= bits - 1;
-                Some(slot)
-            };
-            let generation = move |slot| {
-                geometry.map_or(0, |geometry| self.shared().slot_generation(&geometry, slot))
-            };
-            std::iter::from_fn(next).map(move |slot| SlotId::new(slab, slot, generation(slot)))
+                Some((slot, geometry))
+            })
         })
     }
 
     /// The bits of 64 slots of one state.
-    fn bits_at(&self, slab: u64, first: u32) -> (u64, Option<Geometry>) {
+    fn bits_at(&self, slab: u64, first: u32) -> Option<(u64, Geometry)> {
         for _ in 0..LOOKS {
             let seen = self.shared().slab_of(&self.store, index_of(slab));
             let Some(seen) = seen.filter(|seen| slab_number(seen.id) == slab) else { break };
             let at = seen.geometry.bitmap(seen.which) + u64::from(first / 64) * 8;
             let bits = self.shared().raw.load(at, Ordering::Acquire);
             if self.shared().select(seen.pair) == seen.word {
-                return (bits, Some(seen.geometry));
+                return Some((bits, seen.geometry));
             }
         }
-        (0, None)
+        None
     }
 
     /// Makes a slab; returns its number. The file grows by its length.

@@ -32,17 +32,20 @@ pub(crate) struct Geometry {
 }
 
 /// Bytes of a bitmap of so many slots: whole cache lines.
+#[inline]
 const fn bitmap_len(slots: u64) -> u64 {
     slots.div_ceil(512) * 64
 }
 
 impl Geometry {
     /// Bytes from the header's start to the end of the last object.
+    #[inline]
     pub(crate) const fn len(&self) -> u64 {
         self.objects() - self.at + self.slots * self.object_len
     }
 
     /// Bytes of one bitmap.
+    #[inline]
     pub(crate) const fn bitmap_len(&self) -> u64 {
         bitmap_len(self.slots)
     }
@@ -197,6 +200,7 @@ struct Batch {
 struct Known(Vec<Vec<Option<Box<Slab>>>>);
 
 impl Known {
+    #[inline]
     fn cell(&mut self, (store, index): Key) -> Option<&mut Option<Box<Slab>>> {
         let (store, index) = (usize::try_from(store).ok()?, usize::try_from(index).ok()?);
         self.0.get_mut(store)?.get_mut(index)

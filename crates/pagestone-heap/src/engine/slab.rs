@@ -205,6 +205,7 @@ impl Engine<'_> {
     }
 
     /// Sets or clears the bit of a slot in the bitmap of the open epoch.
+    #[inline]
     fn set_slot(&mut self, key: Key, slot: u32, taken: bool) {
         let Some(known) = self.state.slabs.get(key) else { return };
         known.live = if taken { known.live + 1 } else { known.live.saturating_sub(1) };
@@ -233,6 +234,7 @@ impl Engine<'_> {
     }
 
     /// Finds a slab, and reads it the first time.
+    #[inline]
     fn slab_key(&mut self, store: &Store, slab: u64) -> Result<Key> {
         let key = (store.number, index_of(slab));
         if self.state.slabs.get(key).is_none() {

@@ -55,6 +55,18 @@ impl Model {
         for (id, bytes) in &self.now {
             assert_eq!(slabs.get(&pin, *id).unwrap(), bytes);
         }
+        let listed = slabs.list(&pin).unwrap();
+        let mut objects: Vec<(SlotId, &[u8])> =
+            listed.iter().flat_map(|facts| slabs.objects(&pin, facts.slab)).collect();
+        objects.sort_unstable();
+        let now: Vec<(SlotId, &[u8])> =
+            self.now.iter().map(|(id, bytes)| (*id, &**bytes)).collect();
+        assert_eq!(objects, now);
+        ids.extend(&self.removed);
+        let mut found = Vec::new();
+        slabs.get_many(&pin, &ids, |place, object| found.push((place, object.ok())));
+        let expected = ids.iter().map(|id| self.now.get(id).map(Vec::as_slice)).enumerate();
+        assert_eq!(found, expected.collect::<Vec<_>>());
         for id in &self.removed {
             assert_eq!(slabs.get(&pin, *id).unwrap_err().kind(), ErrorKind::StaleId);
         }
@@ -248,6 +260,34 @@ fn spent_slots_are_not_used_again() {
         slabs.remove(&mut writer, *seen.first().unwrap()).unwrap_err().kind(),
         ErrorKind::StaleId
     );
+}
+
+#[test]
+fn a_number_that_went_round_names_no_other_slab() {
+    let file = RegionFile::options().in_memory().unwrap();
+    let slabs = file.slabs("slabs").unwrap();
+    let one = SlabShape { slots: 1, ..shape(8) };
+    let mut writer = file.writer();
+    let (mut numbers, mut indices) = (Vec::new(), std::collections::BTreeSet::new());
+    let mut first = None;
+    for turn in 0..(1 << 16) + 5 {
+        let slab = slabs.create(&mut writer, one).unwrap();
+        let id = slabs.add(&mut writer, slab, &[1; 8]).unwrap().unwrap();
+        let first = *first.get_or_insert(id);
+        assert_eq!(slabs.get(&file.pin(), first).is_ok(), turn == 0, "turn {turn}");
+        slabs.release(&mut writer, slab).unwrap();
+        numbers.push(slab);
+        indices.insert(slab >> 16);
+        if turn % 64 == 0 {
+            writer.commit().unwrap();
+        }
+    }
+    let count = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!((numbers.len(), indices.len()), (count, 2), "an index that is spent is left");
+    drop(writer);
+    check_clean(&file);
 }
 
 #[test]
