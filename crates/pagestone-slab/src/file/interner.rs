@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     store::{FileStats, FileStore},
-    table::{Image, Table, cell_of},
+    table::{Cells, Changes, Image, Table, cell_of},
 };
 use crate::{
     class::Class,
@@ -30,9 +30,10 @@ const SLABS_EACH: usize = 4;
 /// again, and then another string: who releases keeps no copy.
 ///
 /// The table that finds the symbol of a string is in memory, 8 bytes and a bit for each; after
-/// [`save`](Self::save) it lies in the file, and the next open looks into it where it lies.
-/// Otherwise it is made of all strings, on all processors, when it is first needed. Lookups take
-/// no lock of the file, changes its [`Writer`]; counts are committed with the strings.
+/// [`save`](Self::save) it lies in the file, and the next open looks into it where it lies, with
+/// what changes from there on beside it in memory. Otherwise it is made of all strings, on all
+/// processors, when it is first needed. Lookups take no lock of the file, changes its [`Writer`];
+/// counts are committed with the strings.
 ///
 /// Several processes resolve and look up in a file that is opened for reading.
 ///
@@ -55,9 +56,17 @@ const SLABS_EACH: usize = 4;
 pub struct FileInterner {
     strings: FileStore,
     uses: Option<Counts>,
-    /// The root that names the image of the table.
-    root: Arc<str>,
+    roots: Arc<Roots>,
     state: Arc<RwLock<State>>,
+}
+
+/// The roots that name an image of the table.
+#[derive(Debug)]
+struct Roots {
+    /// One that counts: nothing has changed since it was made.
+    valid: String,
+    /// One that is looked into together with what has changed since; kept until the next save.
+    stale: String,
 }
 
 /// A range of symbols whose strings are in one slab.
@@ -85,6 +94,8 @@ struct State {
     table: Lookup,
     table_seen: Option<Seen>,
     seed: u64,
+    /// Whether no root names an image that counts, nor one that is not `table`.
+    is_left: bool,
 }
 
 /// Where the table is.
@@ -93,6 +104,8 @@ enum Lookup {
     Memory(Table),
     /// In this block of the file.
     Image(BlockId),
+    /// There, as it was, and what has changed since.
+    Changed(BlockId, Changes),
 }
 
 /// Tells one state of the strings from the others.
@@ -128,9 +141,11 @@ impl FileInterner {
             table: Lookup::Memory(Table::default()),
             table_seen: None,
             seed: 0,
+            is_left: false,
         };
-        let root = format!("{name}.table").into();
-        Ok(Self { strings, uses, root, state: Arc::new(RwLock::new(state)) })
+        let roots = Roots { valid: format!("{name}.table"), stale: format!("{name}.table.stale") };
+        let (roots, state) = (Arc::new(roots), Arc::new(RwLock::new(state)));
+        Ok(Self { strings, uses, roots, state })
     }
 
     /// Returns the file that the strings are in.
@@ -206,9 +221,10 @@ impl FileInterner {
         if state.table_seen == Some(now) {
             return Ok(());
         }
-        if let Some(block) = self.file().root(&self.root)
-            && let Ok(bytes) = self.strings.blocks().get(pin, block)
-            && let Some(image) = Image::read(bytes)
+        // What was known is of no use any more.
+        (state.table, state.is_left) = (Lookup::Memory(Table::default()), false);
+        if let Some(block) = self.file().root(&self.roots.valid)
+            && let Ok(image) = self.image(pin, block)
         {
             (state.table, state.seed) = (Lookup::Image(block), image.seed);
         } else {
@@ -219,20 +235,29 @@ impl FileInterner {
         Ok(())
     }
 
+    /// The image in a block.
+    fn image<'p>(&self, pin: &'p Pin<'_>, block: BlockId) -> Result<Image<'p>> {
+        Image::read(self.strings.blocks().get(pin, block)?).ok_or_else(|| {
+            let what = format!("{}: {block:?}: no table", self.file().path().display());
+            Error::refused(ErrorKind::Corrupt, what)
+        })
+    }
+
     /// A table of all strings.
     fn hash_all(&self, state: &State, pin: &Pin<'_>) -> Result<Table> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let each = state.spans.len().div_ceil(threads).max(SLABS_EACH);
         let file = self.file();
+        let hash = |spans: &[Span]| -> Result<Cells> {
+            let pin = file.pin();
+            let mut cells = Cells::new();
+            for span in spans {
+                self.hash_slab((state.seed, &pin), *span, &mut cells)?;
+            }
+            Ok(cells)
+        };
         let cells = thread::scope(|scope| {
-            let hash = |spans: &[Span]| -> Result<Vec<u64>> {
-                let pin = file.pin();
-                let mut cells = Vec::new();
-                for span in spans {
-                    self.hash_slab((state.seed, &pin), *span, &mut cells)?;
-                }
-                Ok(cells)
-            };
+            let hash = &hash;
             let parts: Vec<_> =
                 state.spans.chunks(each).map(|spans| scope.spawn(move || hash(spans))).collect();
             let parts = parts.into_iter().map(|part| match part.join() {
@@ -243,19 +268,12 @@ impl FileInterner {
         })?;
         // The pin of the caller keeps what the others saw.
         let _ = pin;
-        let mut table = Table::with_capacity(cells.iter().map(Vec::len).sum());
-        cells.into_iter().flatten().for_each(|cell| table.insert(cell));
-        Ok(table)
+        Ok(Table::of(&cells, threads))
     }
 
-    fn hash_slab(
-        &self,
-        (seed, pin): (u64, &Pin<'_>),
-        span: Span,
-        cells: &mut Vec<u64>,
-    ) -> Result<()> {
-        for id in self.strings.ids_in(pin, span.slab) {
-            let string = self.string(pin, (span, id))?;
+    fn hash_slab(&self, (seed, pin): (u64, &Pin<'_>), span: Span, cells: &mut Cells) -> Result<()> {
+        for (id, string) in self.strings.objects_in(pin, span.slab) {
+            let string = if span.class == Class::of(0) { &[] } else { string? };
             cells.push(cell_of(xxh3_64_with_seed(string, seed), span.first + id.slot() + 1));
         }
         Ok(())
@@ -278,13 +296,11 @@ impl FileInterner {
             let theirs = found.and_then(|found| self.string(pin, found).ok());
             theirs == Some(string)
         };
-        match &state.table {
-            Lookup::Memory(table) => Ok(table.find(hash, same)),
-            Lookup::Image(block) => {
-                let bytes = self.strings.blocks().get(pin, *block)?;
-                Ok(Image::read(bytes).and_then(|image| image.find(hash, same)))
-            }
-        }
+        Ok(match &state.table {
+            Lookup::Memory(table) => table.find(hash, same),
+            Lookup::Image(block) => self.image(pin, *block)?.find(hash, same),
+            Lookup::Changed(block, changes) => changes.find(&self.image(pin, *block)?, hash, same),
+        })
     }
 
     /// Returns the symbol of a string, which is stored if it is not there; with counts it is held
@@ -300,7 +316,7 @@ impl FileInterner {
         let seed = state.seed;
         if let Some(symbol) = self.find(&state, &pin, (xxh3_64_with_seed(string, seed), string))? {
             let symbol = Symbol::from_bits(symbol).unwrap_or(Symbol::LAST);
-            self.hold(writer, symbol)?;
+            self.hold((writer, &pin), symbol)?;
             return Ok(symbol);
         }
         drop(state);
@@ -319,8 +335,11 @@ impl FileInterner {
             uses.set(writer, index, 1)?;
         }
         let hash = xxh3_64_with_seed(string, state.seed);
-        if let Lookup::Memory(table) = &mut state.table {
-            table.insert(cell_of(hash, index + 1));
+        let cell = cell_of(hash, index + 1);
+        match &mut state.table {
+            Lookup::Memory(table) => table.insert(cell),
+            Lookup::Changed(_, changes) => changes.insert(cell),
+            Lookup::Image(_) => {}
         }
         self.mark(&mut state);
         Ok(Symbol::from_bits(index + 1).unwrap_or(Symbol::LAST))
@@ -332,33 +351,48 @@ impl FileInterner {
         (state.spans_seen, state.table_seen) = (now, now);
     }
 
-    /// Before a change: the table comes into memory, and the image of the file is void.
+    /// Before a change: the image of the file counts no more, but is looked into.
     fn leave_image(
         &self,
         (writer, pin): (&mut Writer<'_>, &Pin<'_>),
         state: &mut State,
     ) -> Result<()> {
         self.catch_up(state, pin)?;
-        if let Lookup::Image(block) = state.table {
-            let bytes = self.strings.blocks().get(pin, block)?;
-            let table = Image::read(bytes).map(|image| image.copy());
-            state.table = Lookup::Memory(table.unwrap_or_default());
+        if state.is_left {
+            return Ok(());
         }
-        self.drop_image(writer)
+        if let Lookup::Image(block) = state.table {
+            // Whoever kills the process in between leaves an image that counts, and is right.
+            writer.set_root(&self.roots.stale, block)?;
+            writer.remove_root(&self.roots.valid)?;
+            state.table = Lookup::Changed(block, Changes::default());
+        } else {
+            self.drop_images(writer)?;
+        }
+        state.is_left = true;
+        Ok(())
     }
 
-    fn drop_image(&self, writer: &mut Writer<'_>) -> Result<()> {
-        if let Some(block) = self.file().root(&self.root) {
-            writer.remove_root(&self.root)?;
-            self.strings.blocks().free(writer, block)?;
+    fn drop_images(&self, writer: &mut Writer<'_>) -> Result<()> {
+        for root in [&self.roots.valid, &self.roots.stale] {
+            if let Some(block) = self.file().root(root) {
+                // Another view may look into it.
+                self.strings.count_change(writer)?;
+                // Named twice by a kill, or freed before one.
+                match self.strings.blocks().free(writer, block) {
+                    Err(error) if error.kind() != pagestone_heap::ErrorKind::StaleId => {
+                        return Err(error.into());
+                    }
+                    Ok(()) | Err(_) => writer.remove_root(root)?,
+                };
+            }
         }
         Ok(())
     }
 
-    fn hold(&self, writer: &mut Writer<'_>, symbol: Symbol) -> Result<u64> {
+    fn hold(&self, (writer, pin): (&mut Writer<'_>, &Pin<'_>), symbol: Symbol) -> Result<u64> {
         let Some(uses) = &self.uses else { return Ok(1) };
-        let file = self.file().clone();
-        let held = uses.get(&file.pin(), symbol.index())?;
+        let held = uses.get(pin, symbol.index())?;
         if held == Counts::MAX {
             let what = format!("{symbol:?} is held {held} times, the most that is counted");
             return Err(Error::refused(ErrorKind::CountLimit, what));
@@ -427,9 +461,15 @@ impl FileInterner {
     ///
     /// `Corrupt`; `File`.
     pub fn lookup(&self, pin: &Pin<'_>, string: &[u8]) -> Result<Option<Symbol>> {
-        let state = self.table(pin)?;
-        let hash = xxh3_64_with_seed(string, state.seed);
-        Ok(self.find(&state, pin, (hash, string))?.and_then(Symbol::from_bits))
+        loop {
+            let state = self.table(pin)?;
+            let hash = xxh3_64_with_seed(string, state.seed);
+            match self.find(&state, pin, (hash, string)) {
+                // A discard took the image away on the way.
+                Err(_) if state.table_seen != Some(self.now()) => {}
+                found => return Ok(found?.and_then(Symbol::from_bits)),
+            }
+        }
     }
 
     /// Holds a string once more; returns how often it is held.
@@ -440,12 +480,13 @@ impl FileInterner {
     /// `File`.
     pub fn retain(&self, writer: &mut Writer<'_>, symbol: Symbol) -> Result<u64> {
         let file = self.file().clone();
-        self.resolve(&file.pin(), symbol)?;
+        let pin = file.pin();
+        self.resolve(&pin, symbol)?;
         if self.uses.is_none() {
             let what = "the interner keeps no counts: make it with counts";
             return Err(Error::refused(ErrorKind::Unsupported, what));
         }
-        self.hold(writer, symbol)
+        self.hold((writer, &pin), symbol)
     }
 
     /// Holds a string once less; returns how often it still is. At 0, and at once without counts,
@@ -471,8 +512,12 @@ impl FileInterner {
         self.leave_image((writer, &pin), &mut state)?;
         let hash = xxh3_64_with_seed(string, state.seed);
         self.strings.remove(writer, found.1)?;
-        if let Lookup::Memory(table) = &mut state.table {
-            table.remove(hash, symbol.to_bits());
+        match &mut state.table {
+            Lookup::Memory(table) => drop(table.remove(hash, symbol.to_bits())),
+            Lookup::Changed(block, changes) => {
+                changes.remove(&self.image(&pin, *block)?, hash, symbol.to_bits());
+            }
+            Lookup::Image(_) => {}
         }
         let known = state.spans.len();
         if let Some(spans) = self.strings.other_spans(known) {
@@ -523,10 +568,8 @@ impl FileInterner {
         let state = self.table(pin)?;
         Ok(match &state.table {
             Lookup::Memory(table) => table.len(),
-            Lookup::Image(block) => {
-                let bytes = self.strings.blocks().get(pin, *block)?;
-                Image::read(bytes).map_or(0, |image| image.len)
-            }
+            Lookup::Image(block) => self.image(pin, *block)?.len,
+            Lookup::Changed(block, changes) => changes.len(&self.image(pin, *block)?),
         })
     }
 
@@ -626,7 +669,7 @@ impl FileInterner {
         let file = self.file().clone();
         let pin = file.pin();
         let mut state = self.write_state();
-        self.drop_image(writer)?;
+        self.drop_images(writer)?;
         if let Some(uses) = &self.uses {
             self.catch_up(&mut state, &pin)?;
             for span in state.spans.iter() {
@@ -653,10 +696,20 @@ impl FileInterner {
         let pin = file.pin();
         let mut state = self.write_state();
         self.catch_up(&mut state, &pin)?;
-        let Lookup::Memory(table) = &state.table else { return Ok(()) };
-        self.drop_image(writer)?;
-        let block = self.strings.blocks().allocate_from(writer, &table.image(state.seed))?;
-        Ok(writer.set_root(&self.root, block)?)
+        let image = match &state.table {
+            Lookup::Memory(table) => table.image(state.seed),
+            Lookup::Changed(block, changes) => changes.image(&self.image(&pin, *block)?),
+            Lookup::Image(_) => return Ok(()),
+        };
+        let block = self.strings.blocks().allocate_from(writer, &image)?;
+        // Until the end of this, what fails leaves a table that is made again.
+        state.table_seen = None;
+        self.drop_images(writer)?;
+        writer.set_root(&self.roots.valid, block)?;
+        self.strings.count_change(writer)?;
+        (state.table, state.is_left) = (Lookup::Image(block), false);
+        self.mark(&mut state);
+        Ok(())
     }
 }
 

@@ -256,6 +256,16 @@ impl Pools {
         Ok(at)
     }
 
+    /// The class of the slab of an id, where there is one.
+    pub(super) fn class_of(
+        &mut self,
+        (writer, slabs): (&mut Writer<'_>, &Slabs),
+        id: SlotId,
+    ) -> Result<Option<Class>> {
+        self.refresh(writer, slabs)?;
+        Ok(self.places.get(&id.slab()).map(|(class, _)| *class))
+    }
+
     /// Removes an object; gives its slab back when that is empty and others have room enough.
     pub(super) fn remove(
         &mut self,
@@ -279,7 +289,9 @@ impl Pools {
         let Some(pool) = self.classes.get_mut(&class) else { return Ok(()) };
         let Some(known) = pool.slabs.get_mut(place) else { return Ok(()) };
         known.live = known.live.saturating_sub(1);
-        pool.open.insert(place);
+        if pool.open.last() != Some(&place) {
+            pool.open.insert(place);
+        }
         let (number, slots) = (known.number, known.slots);
         if known.live != 0 {
             return Ok(());
@@ -337,4 +349,48 @@ impl Pools {
 /// Tells one state of the slabs from the others.
 fn seen(slabs: &Slabs) -> (u64, u64) {
     (slabs.changes(), slabs.file().discards())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Strings whose slabs have these indexes.
+    fn pools(slabs: impl IntoIterator<Item = (u32, u32)>) -> Pools {
+        let mut pools = Pools::of_strings(Growth::for_files());
+        for (number, (first_index, slots)) in (0..).zip(slabs) {
+            let known = Known { number, first_index, slots, live: 0, len: 0 };
+            pools.enter(Class::of(1), known, true);
+        }
+        pools
+    }
+
+    #[track_caller]
+    fn check(slabs: &[(u32, u32)], count: u32, expected: Option<u32>) {
+        let found = pools(slabs.iter().copied()).vacant_indexes(count);
+        match expected {
+            Some(first) => assert_eq!(found.unwrap(), first),
+            None => assert_eq!(found.unwrap_err().kind(), ErrorKind::OutOfSpace),
+        }
+    }
+
+    #[test]
+    fn the_first_gap_that_is_wide_enough_is_taken() {
+        check(&[], 7, Some(0));
+        check(&[(20, 5), (0, 10)], 10, Some(10));
+        check(&[(20, 5), (0, 10)], 11, Some(25));
+        // The last index has no symbol, and the one before no slab behind it.
+        check(&[(0, u32::MAX - 8)], 7, Some(u32::MAX - 8));
+        check(&[(0, u32::MAX - 8)], 8, None);
+        check(&[(0, u32::MAX)], 1, None);
+    }
+
+    #[test]
+    fn symbols_that_are_used_up_are_an_error() {
+        let all = (0..1 << 12).map(|nth| (nth << 20, SLOTS_MAX));
+        let mut pools = pools(all);
+        assert_eq!(pools.vacant_indexes(1).unwrap_err().kind(), ErrorKind::OutOfSpace);
+        let last = pools.classes.get_mut(&Class::of(1)).unwrap().slabs.pop().unwrap();
+        assert_eq!(pools.vacant_indexes(SLOTS_MAX - 2).unwrap(), last.first_index);
+    }
 }

@@ -104,6 +104,10 @@ impl FileStore {
         self.slabs.changes()
     }
 
+    pub(super) fn count_change(&self, writer: &mut Writer<'_>) -> Result<()> {
+        Ok(self.slabs.count_change(writer)?)
+    }
+
     /// The slabs of strings there are, with class and first index, in the order of that.
     pub(super) fn marked(&self, pin: &Pin<'_>) -> Result<Vec<(SlabFacts, Class, u32)>> {
         let mut found = Vec::new();
@@ -121,6 +125,15 @@ impl FileStore {
             end = first + facts.shape.slots;
         }
         Ok(found)
+    }
+
+    /// The objects of a slab, one after the other.
+    pub(super) fn objects_in<'p>(
+        &'p self,
+        pin: &'p Pin<'_>,
+        slab: u64,
+    ) -> impl Iterator<Item = (SlotId, Result<&'p [u8]>)> + 'p {
+        self.slabs.objects(pin, slab).map(|(id, slot)| (id, self.read(pin, slot)))
     }
 
     pub(super) fn ids_in<'p>(
@@ -221,9 +234,29 @@ impl FileStore {
     /// `StaleId`; `Corrupt` where a slot makes no sense; `File`.
     #[inline]
     pub fn get<'p>(&self, pin: &'p Pin<'_>, id: SlotId) -> Result<&'p [u8]> {
-        let slot = self.slabs.get(pin, id)?;
+        self.read(pin, self.slabs.get(pin, id)?)
+    }
+
+    /// The object that a slot holds.
+    #[inline]
+    fn read<'p>(&self, pin: &'p Pin<'_>, slot: &'p [u8]) -> Result<&'p [u8]> {
         // Nothing else is as short.
         if slot.len() <= EXACT_MAX { Ok(slot) } else { self.get_long(pin, slot) }
+    }
+
+    /// Shows many objects to `each`, with their places in `ids`, in order.
+    ///
+    /// Objects are fetched from memory for 32 ids together, where [`get`](Self::get) waits for
+    /// each: faster where they are not in the processor's caches.
+    pub fn get_many<'p>(
+        &self,
+        pin: &'p Pin<'_>,
+        ids: &[SlotId],
+        mut each: impl FnMut(usize, Result<&'p [u8]>),
+    ) {
+        self.slabs.get_many(pin, ids, |place, slot| {
+            each(place, slot.map_err(Error::from).and_then(|slot| self.read(pin, slot)));
+        });
     }
 
     fn get_long<'p>(&self, pin: &'p Pin<'_>, slot: &'p [u8]) -> Result<&'p [u8]> {
@@ -252,12 +285,17 @@ impl FileStore {
     ///
     /// `StaleId`, also for one that was removed already; `File`.
     pub fn remove(&self, writer: &mut Writer<'_>, id: SlotId) -> Result<()> {
+        let mut pools = self.pools();
+        if pools.class_of((writer, &self.slabs), id)? != Some(Class::SPILLED) {
+            return pools.remove((writer, &self.slabs), id);
+        }
         let file = self.file().clone();
         let block = match read_slot(self.slabs.get(&file.pin(), id)?) {
             Some(Slot::Block(block)) => Some(block),
             _ => None,
         };
-        self.pools().remove((writer, &self.slabs), id)?;
+        pools.remove((writer, &self.slabs), id)?;
+        drop(pools);
         match block {
             Some(block) => Ok(self.spilled.free(writer, block)?),
             None => Ok(()),
@@ -287,15 +325,16 @@ impl FileStore {
         Ok(listed.into_iter().flat_map(move |facts| self.slabs.ids(pin, facts.slab)))
     }
 
-    fn ids_of<'p>(
+    /// The slots of a class with objects.
+    fn slots_of<'p>(
         &'p self,
         pin: &'p Pin<'_>,
         class: Class,
-    ) -> Result<impl Iterator<Item = SlotId> + 'p> {
+    ) -> Result<impl Iterator<Item = (SlotId, &'p [u8])> + 'p> {
         let listed = self.slabs.list(pin)?.into_iter();
         let is_of = move |mark| read_mark(mark).is_some_and(|(theirs, _)| theirs == class);
         let listed = listed.filter(move |facts| is_of(facts.shape.mark));
-        Ok(listed.flat_map(move |facts| self.slabs.ids(pin, facts.slab)))
+        Ok(listed.flat_map(move |facts| self.slabs.objects(pin, facts.slab)))
     }
 
     /// The blocks of the heap `NAME.spilled` that objects above 64 KiB are in: they belong to this
@@ -305,8 +344,8 @@ impl FileStore {
     ///
     /// `Corrupt`; `File`.
     pub fn spilled<'p>(&'p self, pin: &'p Pin<'_>) -> Result<impl Iterator<Item = BlockId> + 'p> {
-        let slots = self.ids_of(pin, Class::SPILLED)?.map(|id| self.slabs.get(pin, id));
-        Ok(slots.filter_map(|slot| match read_slot(slot.ok()?) {
+        let slots = self.slots_of(pin, Class::SPILLED)?;
+        Ok(slots.filter_map(|(_, slot)| match read_slot(slot) {
             Some(Slot::Block(block)) => Some(block),
             _ => None,
         }))
@@ -318,8 +357,8 @@ impl FileStore {
     ///
     /// `Corrupt`; `File`.
     pub fn find(&self, pin: &Pin<'_>, object: &[u8]) -> Result<Option<SlotId>> {
-        for id in self.ids_of(pin, Class::of(object.len()))? {
-            if self.get(pin, id)? == object {
+        for (id, slot) in self.slots_of(pin, Class::of(object.len()))? {
+            if self.read(pin, slot)? == object {
                 return Ok(Some(id));
             }
         }
@@ -345,8 +384,8 @@ impl FileStore {
         classes.sort_unstable();
         classes.dedup();
         for class in classes {
-            for id in self.ids_of(pin, class)? {
-                if let Some(found) = wanted.get_mut(self.get(pin, id)?) {
+            for (id, slot) in self.slots_of(pin, class)? {
+                if let Some(found) = wanted.get_mut(self.read(pin, slot)?) {
                     found.get_or_insert(id);
                 }
             }
@@ -389,7 +428,7 @@ impl FileStore {
             }
             pool.payload = pool.live * pool.slot_size;
             if class.form() != Form::Exact {
-                let lens = self.ids_of(&pin, class)?.map(|id| self.get(&pin, id));
+                let lens = self.slots_of(&pin, class)?.map(|(_, slot)| self.read(&pin, slot));
                 let lens = lens.map(|object| object.map(|object| object.len() as u64));
                 pool.payload = lens.sum::<Result<u64>>()?;
             }

@@ -87,6 +87,11 @@ impl Model {
         for (id, object) in &self.now {
             assert_eq!(store.get(&pin, *id).unwrap(), object);
         }
+        ids.extend(&self.removed);
+        let mut found = Vec::new();
+        store.get_many(&pin, &ids, |place, object| found.push((place, object.ok())));
+        let expected = ids.iter().map(|id| self.now.get(id).map(Vec::as_slice)).enumerate();
+        assert_eq!(found, expected.collect::<Vec<_>>());
         for id in &self.removed {
             assert_eq!(store.get(&pin, *id).unwrap_err().kind(), ErrorKind::StaleId);
         }

@@ -160,3 +160,65 @@ fn views_and_processes_see_the_same_strings() {
         assert_eq!(error.kind(), ErrorKind::StaleId);
     }
 }
+
+/// Blocks of the heap of tables and long strings.
+fn blocks(file: &RegionFile) -> usize {
+    file.heap("tags.spilled").unwrap().blocks(&file.pin()).count()
+}
+
+#[test]
+fn a_saved_table_is_changed_beside_it_and_leaves_with_the_next() {
+    let scene = Scene::new();
+    let mut file = scene.file();
+    let mut held = BTreeMap::new();
+    for round in 0..4_u32 {
+        let tags = file.interner("tags").unwrap();
+        let beside = file.interner("tags").unwrap();
+        for nth in 0..500_u32 {
+            let string = (round * 300 + nth).to_le_bytes();
+            let symbol = tags.intern(&mut file.writer(), &string).unwrap();
+            assert!(*held.entry(string).or_insert(symbol) == symbol, "known from before");
+            if nth % 5 == round {
+                tags.release(&mut file.writer(), symbol).unwrap();
+                held.remove(&string);
+                assert_eq!(tags.lookup(&file.pin(), &string).unwrap(), None);
+            }
+        }
+        assert!(blocks(&file) <= 1, "the image that is looked into, at most");
+        let views = if round % 2 == 0 { [&tags, &beside] } else { [&beside, &tags] };
+        for view in views {
+            view.save(&mut file.writer()).unwrap();
+            assert_eq!(blocks(&file), 1);
+            // Either has to find out what the other has done.
+            for view in [&tags, &beside] {
+                assert_eq!(view.len(&file.pin()).unwrap(), held.len() as u64);
+                for (string, symbol) in &held {
+                    assert_eq!(view.lookup(&file.pin(), string).unwrap(), Some(*symbol));
+                }
+            }
+            let once = view.intern(&mut file.writer(), b"passing").unwrap();
+            view.release(&mut file.writer(), once).unwrap();
+            let other = if std::ptr::eq(view, &raw const tags) { &beside } else { &tags };
+            assert_eq!(other.lookup(&file.pin(), b"passing").unwrap(), None);
+        }
+        if round != 1 {
+            tags.save(&mut file.writer()).unwrap();
+        }
+        drop((tags, beside));
+        if round == 2 {
+            drop(file);
+        } else {
+            file.close().unwrap();
+        }
+        file = scene.file();
+        // What a close left is as good as what is made of all strings.
+        let tags = file.interner("tags").unwrap();
+        assert_eq!(tags.len(&file.pin()).unwrap(), held.len() as u64);
+        for (string, symbol) in &held {
+            assert_eq!(tags.lookup(&file.pin(), string).unwrap(), Some(*symbol));
+        }
+    }
+    let tags = file.interner("tags").unwrap();
+    tags.clear(&mut file.writer()).unwrap();
+    assert_eq!(blocks(&file), 0);
+}
