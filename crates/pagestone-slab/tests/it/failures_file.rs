@@ -1,11 +1,14 @@
-//! Full disks and kills: an error, with nothing lost.
+//! Full disks, failed calls and kills: an error, with nothing lost.
 
 use std::{collections::BTreeMap, io};
 
 use pagestone_heap::{RegionFile, Verify, Writer};
 use pagestone_slab::{ErrorKind, FileInterner, FileStore, Result, SlabFile, SlotId, Symbol};
 use pagestone_storage::seam::{Call, Plan, watch};
-use pagestone_testkit::child::{self, Child};
+use pagestone_testkit::{
+    child::{self, Child},
+    faults::Scenario,
+};
 
 use super::file::{Dice, Scene};
 
@@ -19,6 +22,8 @@ struct Opened {
     tags: FileInterner,
     objects: BTreeMap<SlotId, Vec<u8>>,
     strings: Strings,
+    /// How many are added, and half as many once more.
+    count: u64,
 }
 
 fn long(number: u64) -> Vec<u8> {
@@ -27,13 +32,13 @@ fn long(number: u64) -> Vec<u8> {
 }
 
 impl Opened {
-    fn new() -> Self {
+    fn new(count: u64) -> Self {
         let scene = Scene::fast();
         let file = scene.file();
         let store = file.objects("objects").unwrap();
         let tags = file.counted_interner("tags").unwrap();
         let (objects, strings) = (BTreeMap::new(), Strings::new());
-        let mut opened = Self { scene, file, store, tags, objects, strings };
+        let mut opened = Self { scene, file, store, tags, objects, strings, count };
         (0..8).try_for_each(|number| opened.add(number)).unwrap();
         opened.file.commit().unwrap();
         opened
@@ -65,9 +70,10 @@ impl Opened {
 
     /// Adds and removes over several slabs and blocks, saves, commits, closes.
     fn work(&mut self) -> Result<()> {
-        (100..160).try_for_each(|number| self.add(number))?;
+        let first = 100..100 + self.count;
+        first.clone().try_for_each(|number| self.add(number))?;
         self.tags.save(&mut self.file.writer())?;
-        for number in (100..160).step_by(3) {
+        for number in first.step_by(3) {
             self.intern(long(number))?;
             self.release(&long(number + 1))?;
         }
@@ -77,7 +83,7 @@ impl Opened {
             self.objects.remove(&id);
         }
         self.file.commit()?;
-        (200..230).try_for_each(|number| self.add(number))?;
+        (200..200 + self.count / 2).try_for_each(|number| self.add(number))?;
         self.tags.save(&mut self.file.writer())?;
         Ok(self.file.clone().close()?)
     }
@@ -108,7 +114,8 @@ fn check_lost_nothing(mut opened: Opened, done: &Result<()>) {
     let poisoned = opened.file.commit().is_err();
     if !poisoned {
         // A call that failed in its midst may have left a string that nobody holds.
-        for number in 0..300 {
+        let more = opened.count / 2;
+        for number in (0..8).chain(100..100 + opened.count).chain(200..200 + more) {
             let known = opened.strings.get(&long(number)).copied();
             if let (None, Some(symbol)) =
                 (known, opened.tags.lookup(&opened.file.pin(), &long(number)).unwrap())
@@ -119,11 +126,11 @@ fn check_lost_nothing(mut opened: Opened, done: &Result<()>) {
             }
         }
         check((&opened.file, &opened.store, &opened.tags), &opened);
-        (300..330).try_for_each(|number| opened.add(number)).unwrap();
+        (300..300 + more).try_for_each(|number| opened.add(number)).unwrap();
         check((&opened.file, &opened.store, &opened.tags), &opened);
         opened.file.commit().unwrap();
     }
-    let Opened { scene, file, store, tags, objects, strings } = opened;
+    let Opened { scene, file, store, tags, objects, strings, count } = opened;
     drop((file, store, tags));
     let file = scene.file();
     let (store, tags) = (file.objects("objects").unwrap(), file.interner("tags").unwrap());
@@ -137,14 +144,25 @@ fn check_lost_nothing(mut opened: Opened, done: &Result<()>) {
         return;
     }
     let views = (file.clone(), store.clone(), tags.clone());
-    let expected = Opened { scene, file, store, tags, objects, strings };
+    let expected = Opened { scene, file, store, tags, objects, strings, count };
     check((&views.0, &views.1, &views.2), &expected);
+}
+
+#[test]
+fn every_call_that_fails_loses_nothing() {
+    let scenario = Scenario {
+        prepare: || Opened::new(8),
+        work: Opened::work,
+        check: |opened, done| check_lost_nothing(opened, &done),
+    };
+    let calls = scenario.fail_each_call(io::ErrorKind::Other);
+    assert!(8 < calls, "{calls} calls");
 }
 
 #[test]
 fn a_full_disk_loses_nothing_wherever_it_comes() {
     for nth in 0.. {
-        let mut opened = Opened::new();
+        let mut opened = Opened::new(60);
         let plan = Plan::fail(nth, io::ErrorKind::StorageFull).only(Call::Allocate);
         let (done, trace) = watch(plan, || opened.work());
         if !trace.failed {
