@@ -4,11 +4,14 @@
 //! the very same ones.
 
 mod ours; // pagestone-slab: stores and pools, checked and plain
+mod filed; // pagestone-slab: stores in a region file
 mod boxed; // a box for each value
 mod search; // by value: with an index, without one
 
+pub(crate) use self::filed::leaked;
 pub use self::{
     boxed::{Boxed, MiBoxed},
+    filed::{Filed, FiledMany},
     ours::{CheckedPool, PlainPool, PlainStore, Store},
     search::{scan, search, search_hashbrown},
 };
@@ -48,9 +51,23 @@ pub trait SlotStore<const WORDS: usize>: Sized {
     /// Removes a value. Its id is not used again.
     fn remove(&mut self, id: &mut Self::Id);
 
-    /// Bytes that the store says it takes, without ids; none where it does not say.
-    fn mapped(&self) -> Option<u64> {
+    /// The sum of the first words of many values; none where they are got one by one.
+    fn sum(&self, _ids: &[Self::Id]) -> Option<u64> {
         None
+    }
+
+    /// Bytes that the store says it takes, without ids; none where it does not say.
+    fn mapped(&mut self) -> Option<u64> {
+        None
+    }
+
+    /// Makes all changes final, so that the places of what was removed are free: commits.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn settle(&mut self) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -81,9 +98,16 @@ pub fn phases<S: SlotStore<WORDS>, const WORDS: usize>(scale: Scale) -> Result<V
     }
     bench.told.push(Told::new("id", float(size_of::<S::Id>() as u64), "bytes"));
 
+    store.settle()?;
     bench.get("get_in_order", (&store, &ids), sum)?;
     Random::new(7).shuffle(&mut ids);
     bench.get("get", (&store, &ids), sum)?;
+    if store.sum(&[]).is_some() {
+        let found = bench.time("get_many", ids.len(), || store.sum(&ids));
+        if found != Some(sum) {
+            return Err("get_many: a value is wrong".into());
+        }
+    }
 
     let (half, _) = ids.split_at_mut(count / 2);
     let gone: Vec<u64> = half.iter().map(|id| store.get(id)).collect();
@@ -92,6 +116,7 @@ pub fn phases<S: SlotStore<WORDS>, const WORDS: usize>(scale: Scale) -> Result<V
             store.remove(id);
         }
     });
+    store.settle()?;
     bench.time("add_again", half.len(), || {
         for (id, number) in half.iter_mut().zip(&gone) {
             *id = store.add(&value_of(*number));

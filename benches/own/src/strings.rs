@@ -5,9 +5,11 @@
 
 mod stream; // the strings
 mod ours; // pagestone-slab: plain, counted, for many threads
+mod filed; // pagestone-slab in a region file
 mod threads; // known strings, by one thread and by two
 
 pub use self::{
+    filed::{Filed as FiledStrings, child_hold, child_open, reopened},
     ours::{Counted, Ours, Shared},
     stream::{Stream, strings_of_stanzas},
     threads::threads,
@@ -50,7 +52,7 @@ pub trait StringStore: Sized {
 
     /// Bytes that the store takes: those it says, or, where it does not say, those that were
     /// allocated since there were `before`; none in a program that does not count them.
-    fn memory(&self, before: u64) -> Option<u64> {
+    fn memory(&mut self, before: u64) -> Option<u64> {
         let now = allocated();
         (now != 0).then(|| now.saturating_sub(before))
     }

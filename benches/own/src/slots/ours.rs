@@ -1,6 +1,4 @@
 //! pagestone-slab: byte objects and typed pools, in anonymous memory.
-//!
-//! A store in a region file is one more implementation of [`SlotStore`].
 
 use pagestone_slab::{ObjectId, ObjectStore, PlainId, Pool, PoolId};
 
@@ -45,7 +43,7 @@ impl<const WORDS: usize> SlotStore<WORDS> for Store {
         must(self.0.remove(*id));
     }
 
-    fn mapped(&self) -> Option<u64> {
+    fn mapped(&mut self) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
 }
@@ -72,7 +70,7 @@ impl<const WORDS: usize> SlotStore<WORDS> for PlainStore {
         must(self.0.remove(*id));
     }
 
-    fn mapped(&self) -> Option<u64> {
+    fn mapped(&mut self) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
 }
@@ -99,7 +97,7 @@ impl<const WORDS: usize> SlotStore<WORDS> for PlainPool<WORDS> {
         must(self.0.remove(*id));
     }
 
-    fn mapped(&self) -> Option<u64> {
+    fn mapped(&mut self) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
 }
@@ -126,7 +124,7 @@ impl<const WORDS: usize> SlotStore<WORDS> for CheckedPool<WORDS> {
         must(self.0.remove(*id));
     }
 
-    fn mapped(&self) -> Option<u64> {
+    fn mapped(&mut self) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
 }

@@ -34,7 +34,7 @@ impl StringStore for Ours {
         must(self.0.resolve(*symbol))
     }
 
-    fn memory(&self, _before: u64) -> Option<u64> {
+    fn memory(&mut self, _before: u64) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
 }
@@ -62,7 +62,7 @@ impl StringStore for Counted {
         must(self.0.release(*symbol));
     }
 
-    fn memory(&self, _before: u64) -> Option<u64> {
+    fn memory(&mut self, _before: u64) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
 }
@@ -84,7 +84,7 @@ impl StringStore for Shared {
         must(self.0.resolve(*symbol))
     }
 
-    fn memory(&self, _before: u64) -> Option<u64> {
+    fn memory(&mut self, _before: u64) -> Option<u64> {
         Some(self.0.mapped())
     }
 }

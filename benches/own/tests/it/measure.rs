@@ -85,6 +85,8 @@ fn slabs_are_measured() {
     check("slab_store_search_present_many");
     check("slab_hashbrown_search_absent");
     check("slab_store_scan64_rate_wall");
+    check("slab_filed_16_remove");
+    check("slab_filedmany_64_overhead_counted");
 }
 
 #[test]
@@ -95,6 +97,9 @@ fn interners_are_measured() {
     check("slab_interner_packages_intern");
     check("slab_shared_words_known");
     check("slab_shared_threads_known_two");
+    check("slab_filedstrings_words_release_removing");
+    check("slab_filedstrings_packages_resolve");
+    check("slab_filedstrings_open_killed_change");
 }
 
 #[test]

@@ -19,6 +19,7 @@ const HASHBROWN: &str = "hashbrown";
 const BUCKETS: &str = "string-interner, buckets";
 const INTERNERS: &str = "best of four interners";
 const ONE: &str = "ours, one thread";
+const MEMORY: &str = "ours, in memory";
 
 /// The figures of this quantity of all arenas.
 macro_rules! arenas {
@@ -55,7 +56,10 @@ const fn boxed(name: &'static str, ours: Figure, (boxed, limit): (Figure, f64)) 
     Row::new(name, ours, RatioAtMost(limit)).against(MIMALLOC, boxed)
 }
 
-// A row for objects in a region file stands beside that for objects in memory.
+const fn filed(name: &'static str, ours: Figure, in_memory: Figure) -> Row {
+    Row::new(name, ours, Reported).against(MEMORY, in_memory)
+}
+
 pub(super) const ROWS: &[Row] = &[
     // Add.
     boxed("add 16 B, store", ours!("store_16_add"), (ours!("mimalloc_16_add"), 1.6)),
@@ -175,4 +179,54 @@ pub(super) const ROWS: &[Row] = &[
         .against(ONE, ours!("shared_threads_known_one")),
     Row::new("resolve, two threads", ours!("shared_threads_resolve_two"), Reported)
         .against(ONE, ours!("shared_threads_resolve_one")),
+    // A region file: a pin for all gets, the writer held for all changes.
+    Row::new("file: add 16 B", ours!("filedmany_16_add"), RatioAtMost(1.5))
+        .against(MEMORY, ours!("store_16_add")),
+    Row::new("file: add 64 B", ours!("filedmany_64_add"), RatioAtMost(1.5))
+        .against(MEMORY, ours!("store_64_add")),
+    filed("file: get 16 B at random", ours!("filedmany_16_get"), ours!("store_16_get")),
+    filed("file: get 16 B at random, many", ours!("filedmany_16_get_many"), ours!("store_16_get")),
+    filed("file: get 64 B at random", ours!("filedmany_64_get"), ours!("store_64_get")),
+    filed(
+        "file: get 16 B in order",
+        ours!("filedmany_16_get_in_order"),
+        ours!("store_16_get_in_order"),
+    ),
+    filed("file: remove 16 B", ours!("filedmany_16_remove"), ours!("store_16_remove")),
+    filed("file: remove 64 B", ours!("filedmany_64_remove"), ours!("store_64_remove")),
+    filed("file: add again 16 B", ours!("filedmany_16_add_again"), ours!("store_16_add_again")),
+    filed("file: add again 64 B", ours!("filedmany_64_add_again"), ours!("store_64_add_again")),
+    // The same with a pin or the writer taken for each call.
+    filed("file: add 16 B, one each", ours!("filed_16_add"), ours!("store_16_add")),
+    filed("file: get 16 B, one each", ours!("filed_16_get"), ours!("store_16_get")),
+    filed("file: remove 16 B, one each", ours!("filed_16_remove"), ours!("store_16_remove")),
+    Row::new("file: overhead of 16 B", ours!("filedmany_16_overhead_counted"), AtMost(1.5)),
+    Row::new("file: overhead of 64 B", ours!("filedmany_64_overhead_counted"), AtMost(1.5)),
+    filed("file: intern, words", ours!("filedstrings_words_intern"), ours!("counted_words_intern")),
+    filed(
+        "file: intern, words, all known",
+        ours!("filedstrings_words_known"),
+        ours!("counted_words_known"),
+    ),
+    filed(
+        "file: resolve, words",
+        ours!("filedstrings_words_resolve"),
+        ours!("counted_words_resolve"),
+    ),
+    filed(
+        "file: release, held elsewhere",
+        ours!("filedstrings_words_release"),
+        ours!("counted_words_release"),
+    ),
+    filed(
+        "file: release, removing",
+        ours!("filedstrings_words_release_removing"),
+        ours!("counted_words_release_removing"),
+    ),
+    filed("file: slabs, words", ours!("filedstrings_words_memory"), ours!("counted_words_memory")),
+    // A million strings: open to the first lookup, then the first string that is stored.
+    Row::new("file: open, saved", ours!("filedstrings_open_clean"), AtMost(2.0)),
+    Row::new("file: first change, saved", ours!("filedstrings_open_clean_change"), Reported),
+    Row::new("file: open after a kill", ours!("filedstrings_open_killed"), AtMost(150.0)),
+    Row::new("file: first change after a kill", ours!("filedstrings_open_killed_change"), Reported),
 ];

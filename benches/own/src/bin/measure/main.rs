@@ -62,6 +62,9 @@ fn main() -> Result<()> {
         | ["child", "buffer_memory", contender, folder, count, way] => {
             buffer::child(&mut out, (way, contender), (folder, count.parse()?))
         }
+        ["child", way @ ("slab_open" | "slab_hold"), folder, count] => {
+            slab::child(&mut out, way, (folder, count.parse()?))
+        }
         ["child", "stream", folder] => stream::child(&mut out, folder),
         ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
         [name] => print(&mut out, &measure(name, Scale::Full)?),

@@ -3,14 +3,16 @@
 //! What an object or a string costs is CPU time of the thread. A group runs as a whole, in one
 //! process, and tells all of its quantities.
 
+use std::io::Write;
+
 use bench_own::{
     Result, Scale,
     entries::Told,
     slots::{
-        self, CheckedPool, MiBoxed, PlainPool, PlainStore, SlotStore, Store, scan, search,
-        search_hashbrown,
+        self, CheckedPool, Filed, FiledMany, MiBoxed, PlainPool, PlainStore, SlotStore, Store,
+        scan, search, search_hashbrown,
     },
-    strings::{self, Counted, Ours, Shared, StringStore},
+    strings::{self, Counted, FiledStrings, Ours, Shared, StringStore},
 };
 
 use crate::Measurement;
@@ -21,15 +23,18 @@ pub(crate) fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         return Err("slab_CONTENDER_GROUP_QUANTITY".into());
     };
     let told = match contender {
-        // A store of a region file is one more line here.
         "store" => slots_of::<Store, Store>(group, scale),
         "plain" => slots_of::<PlainStore, PlainStore>(group, scale),
         "pool" => slots_of::<PlainPool<2>, PlainPool<8>>(group, scale),
         "checked" => slots_of::<CheckedPool<2>, CheckedPool<8>>(group, scale),
+        "filed" => slots_of::<Filed, Filed>(group, scale),
+        "filedmany" => slots_of::<FiledMany, FiledMany>(group, scale),
         "mimalloc" => slots_of::<MiBoxed, MiBoxed>(group, scale),
         "hashbrown" => search_hashbrown(scale),
         "interner" => strings_of::<Ours>(group, scale),
         "counted" => strings_of::<Counted>(group, scale),
+        "filedstrings" if group == "open" => strings::reopened(scale),
+        "filedstrings" => strings_of::<FiledStrings>(group, scale),
         "shared" => strings_of::<Shared>(group, scale),
         _ => Err(format!("nothing is called {contender}").into()),
     };
@@ -56,5 +61,14 @@ fn strings_of<S: StringStore>(group: &str, scale: Scale) -> Result<Vec<Told>> {
         "packages" => strings::packages::<S>(scale),
         "threads" => strings::threads(scale),
         _ => Err(format!("no group is called {group}").into()),
+    }
+}
+
+/// What a process of its own does.
+pub(crate) fn child(out: &mut impl Write, way: &str, (folder, count): (&str, usize)) -> Result<()> {
+    if way == "slab_open" {
+        strings::child_open(out, folder, count)
+    } else {
+        strings::child_hold(out, folder, count)
     }
 }
