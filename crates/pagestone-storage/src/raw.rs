@@ -18,6 +18,7 @@ mod new_file; // a copy that takes its name when it is whole
 mod content; // bytes, or text
 mod owned; // zeroed memory of one owner
 mod slots; // equal slots with a bit for each
+mod shelves; // contents of equal lengths with a head for each
 mod matches; // words of a line that are alike
 mod flat; // values of one type behind one address
 mod appended; // memory that grows while others read
@@ -30,6 +31,7 @@ pub use matches::matches;
 pub use new_file::NewFile;
 pub use opening::Opening;
 pub use owned::{Extent, Owned, Pages};
+pub use shelves::{Shelves, prefetch};
 pub use slots::{Marks, Slots};
 
 use crate::{

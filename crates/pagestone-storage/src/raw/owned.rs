@@ -179,6 +179,12 @@ impl<C: Content + ?Sized> Owned<C> {
         self.fresh
     }
 
+    /// The first byte; bytes are reached through it for as long as the value is not dropped, and
+    /// changed while it is alone.
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
     /// Returns all bytes.
     #[inline]
     #[must_use]
