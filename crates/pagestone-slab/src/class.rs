@@ -1,7 +1,5 @@
 //! From the length of an object to the pool it lies in.
 
-use pagestone_storage::raw::Content;
-
 /// Longest object that has slots of exactly its length.
 pub(crate) const EXACT_MAX: usize = 256;
 
@@ -34,12 +32,6 @@ impl Class {
     #[expect(clippy::cast_possible_truncation, reason = "at most 321")]
     pub(crate) fn of(len: usize) -> Self {
         if len <= EXACT_MAX { Self(len as u16) } else { Self::of_long(len) }
-    }
-
-    /// The class of content.
-    #[inline]
-    pub(crate) fn of_content<C: Content + ?Sized>(content: &C) -> Self {
-        Self::of(content.as_bytes().len())
     }
 
     #[cold]

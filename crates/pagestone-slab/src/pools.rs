@@ -37,19 +37,6 @@ pub(crate) struct Spot {
     pub(crate) slot: u32,
 }
 
-impl Spot {
-    /// The index of a slot; its slab has a small number.
-    #[inline]
-    pub(crate) fn index(self) -> u32 {
-        self.number << SLOT_BITS | self.slot
-    }
-
-    #[inline]
-    pub(crate) fn at(index: u32) -> Self {
-        Self { number: index >> SLOT_BITS, slot: index % SLOTS_MAX }
-    }
-}
-
 /// Slabs of any number of classes that share their numbers.
 #[derive(Debug)]
 pub(crate) struct Pools<H: Home> {
@@ -140,13 +127,6 @@ impl<H: Home> Pools<H> {
     #[inline]
     pub(crate) fn get(&self, spot: Spot) -> Option<&ContentOf<H>> {
         self.slab(spot.number)?.get(spot.slot)
-    }
-
-    /// What lies in the slot of an index; slabs have small numbers.
-    #[inline]
-    pub(crate) fn get_at(&self, index: u32) -> Option<&ContentOf<H>> {
-        let slab = self.slabs.get((index >> SLOT_BITS) as usize)?.as_deref()?;
-        slab.get(index % SLOTS_MAX)
     }
 
     /// The spot of an index, which [`second_index`](Self::second_index) gave.

@@ -4,11 +4,11 @@ use std::hash::BuildHasher;
 
 use pagestone_storage::raw::Content;
 
-use super::{Interner, Symbol};
-use crate::{
-    error::Result,
-    growth::{SLOT_BITS, SLOTS_MAX},
+use super::{
+    Interner, Symbol,
+    texts::{SLOT_BITS, SLOTS_MAX},
 };
+use crate::error::Result;
 
 /// From the symbols of one interner to those of another.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +49,8 @@ impl<C: Content + ?Sized, S: BuildHasher> Interner<C, S> {
         let mut map = SymbolMap::default();
         for (from, string) in other.iter() {
             let to = self.intern(string)?;
-            if let Some(counts) = &mut self.counts {
-                counts.retain(to.index(), other.ref_count(from)? - 1)?;
+            if self.counts {
+                self.hold(to, other.ref_count(from)? - 1)?;
             }
             map.set(from, to);
         }

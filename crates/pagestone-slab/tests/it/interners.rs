@@ -256,3 +256,145 @@ fn a_shared_interner_takes_long_strings() {
     let error = interner.intern(&vec![7; (1 << 24) - 1]).unwrap_err();
     assert_eq!((error.kind(), interner.len()), (ErrorKind::InvalidArgument, 5));
 }
+
+/// Interns and releases at random, beside a map.
+fn churn(mut interner: Interner, rounds: u32, growth_at: u32) {
+    let mut model: HashMap<String, Symbol> = HashMap::new();
+    let mut state = 1_u64;
+    for round in 0..rounds {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let random = usize::try_from(state >> 40).unwrap();
+        let string = word(random % 4000);
+        match model.get(&string).copied() {
+            None if random % 3 != 0 => {
+                let symbol = interner.intern(&string).unwrap();
+                assert!(round % 512 != 0 || !model.values().any(|other| *other == symbol));
+                model.insert(string, symbol);
+            }
+            Some(symbol) if random % 3 == 0 => {
+                assert_eq!(interner.release(symbol).unwrap(), 0);
+                model.remove(&string);
+                assert_eq!(interner.resolve(symbol).unwrap_err().kind(), ErrorKind::StaleId);
+                assert_eq!(interner.release(symbol).unwrap_err().kind(), ErrorKind::StaleId);
+                assert_eq!(interner.lookup(&string), None);
+            }
+            known => assert_eq!(interner.lookup(&string), known),
+        }
+        if round == growth_at {
+            interner = interner.with_counts();
+        }
+        assert_eq!(interner.len(), model.len() as u64);
+    }
+    let all: HashMap<String, Symbol> =
+        interner.iter().map(|(symbol, string)| (string.to_owned(), symbol)).collect();
+    assert_eq!(all, model);
+    let frozen = interner.freeze();
+    for (string, symbol) in model {
+        assert_eq!(
+            (frozen.resolve(symbol).unwrap(), frozen.lookup(&string)),
+            (&*string, Some(symbol))
+        );
+    }
+}
+
+#[test]
+fn strings_come_and_go_at_random() {
+    churn(Interner::new().unwrap(), 20_000, u32::MAX);
+    churn(Interner::new().unwrap(), 12_000, 8_003);
+    churn(Interner::counted().unwrap(), 12_000, u32::MAX);
+    let small = Growth::default().first_slots(1).factor(1.1).slab_len_max(100);
+    churn(Interner::with_growth(small).unwrap(), 12_000, 5_001);
+}
+
+#[test]
+fn a_released_string_is_gone_at_once() {
+    for released in [1, 3, 16, 17, 40] {
+        let mut interner = Interner::<str>::counted().unwrap();
+        let words: Vec<String> = (0..60).map(word).collect();
+        let symbols: Vec<Symbol> =
+            words.iter().map(|word| interner.intern(word).unwrap()).collect();
+        assert_eq!(interner.release_many(symbols[..released].to_vec()).unwrap(), released as u64);
+        for (at, (word, symbol)) in words.iter().zip(&symbols).enumerate() {
+            let expected = (released <= at).then_some(*symbol);
+            assert_eq!(interner.lookup(word), expected, "{at} of {released}");
+            assert_eq!(interner.resolve(*symbol).ok(), expected.map(|_| &**word));
+            assert_eq!(interner.ref_count(*symbol).ok(), expected.map(|_| 1));
+        }
+        let (left, stats) = (60 - released as u64, interner.stats());
+        assert_eq!((interner.len(), stats.live), (left, left));
+        assert_eq!(stats.pools.iter().map(|pool| pool.live).sum::<u64>(), left);
+        let payload: usize = words[released..].iter().map(String::len).sum();
+        assert_eq!(stats.payload, payload as u64);
+        let mixed = [symbols[released], symbols[0], symbols[59]];
+        assert_eq!(interner.release_many(mixed).unwrap_err().kind(), ErrorKind::StaleId);
+        assert_eq!(interner.lookup(&words[released]), None, "those before are released");
+        assert_eq!(interner.lookup(&words[59]), Some(symbols[59]), "those behind are not");
+        for word in &words {
+            let symbol = interner.intern(word).unwrap();
+            assert_eq!(interner.resolve(symbol).unwrap(), word);
+        }
+        assert_eq!((interner.len(), interner.iter().count()), (60, 60));
+        interner.release(interner.lookup(&words[5]).unwrap()).unwrap();
+        interner.clear();
+        assert_eq!((interner.len(), interner.lookup(&words[7])), (0, None));
+        assert_eq!(interner.intern(&words[5]).unwrap().to_bits(), 1);
+    }
+}
+
+#[test]
+fn strings_that_look_alike_differ() {
+    let long = "z".repeat(64 << 10);
+    let mut strings: Vec<String> =
+        ["", "\0", "\0\0", "a", "a\0", "\0a", "a\0\0", "a\0a"].map(str::to_owned).to_vec();
+    for len in [7, 8, 15, 16, 17, 31, 32, 33, 255, 256, 257, 65_535, 65_536] {
+        strings.push(long[..len].to_owned());
+        strings.push(long[1..len].to_owned() + "y");
+        strings.push("y".to_owned() + &long[1..len]);
+    }
+    let mut interner = Interner::<str>::new().unwrap();
+    let mut counted = Interner::<str>::counted().unwrap();
+    let shared = ConcurrentInterner::<str>::new();
+    let symbols: Vec<[Symbol; 3]> = strings
+        .iter()
+        .map(|string| {
+            let shared = shared.intern(string).unwrap();
+            [interner.intern(string).unwrap(), counted.intern(string).unwrap(), shared]
+        })
+        .collect();
+    assert_eq!((interner.len(), shared.len()), (strings.len() as u64, strings.len() as u64));
+    for (string, [plain, held, other]) in strings.iter().zip(symbols) {
+        assert_eq!(
+            (interner.resolve(plain).unwrap(), interner.lookup(string)),
+            (&**string, Some(plain))
+        );
+        assert_eq!(
+            (counted.resolve(held).unwrap(), counted.lookup(string)),
+            (&**string, Some(held))
+        );
+        assert_eq!(
+            (shared.resolve(other).unwrap(), shared.lookup(string)),
+            (&**string, Some(other))
+        );
+        assert_eq!(counted.release(held).unwrap(), 0);
+        assert_eq!(counted.lookup(string), None);
+    }
+    assert!(counted.is_empty());
+}
+
+#[test]
+fn many_at_once_are_as_one_by_one() {
+    let words: Vec<String> = (0..60_000).map(|at| word(at * 7 % 50_000)).collect();
+    let mut many = Interner::<str>::counted().unwrap();
+    let mut single = Interner::<str>::counted().unwrap();
+    let symbols = many.intern_many(words.iter().map(String::as_str)).unwrap();
+    let others: Vec<Symbol> = words.iter().map(|word| single.intern(word).unwrap()).collect();
+    assert_eq!(symbols, others);
+    assert_eq!(many.release_many(symbols[..40_000].iter().copied()).unwrap(), 30_000);
+    let forgotten = others[..40_000].iter().filter(|symbol| single.release(**symbol).unwrap() == 0);
+    assert_eq!(forgotten.count(), 30_000);
+    let mut left: Vec<(Symbol, &str)> = many.iter().collect();
+    let mut left_single: Vec<(Symbol, &str)> = single.iter().collect();
+    left.sort_unstable();
+    left_single.sort_unstable();
+    assert_eq!(left, left_single);
+}
