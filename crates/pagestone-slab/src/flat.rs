@@ -29,6 +29,8 @@ pub struct FlatValues<T> {
     /// A bit for each slab that may have one.
     room: Vec<u64>,
     slabs: Vec<Slab>,
+    /// Values of each slab.
+    live: Vec<u32>,
     /// Slots of a slab are 2 to the power of this.
     slab_bits: u32,
     growth: Growth,
@@ -37,10 +39,8 @@ pub struct FlatValues<T> {
 /// What is counted for each slab.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slab {
-    /// Values.
-    live: u32,
-    /// Slots from here on were not used since the slab was made.
-    used: u32,
+    /// Slots of words from here on were not used since the slab was made.
+    used_words: u32,
     /// Whether the slab is there; one that was released may be made again.
     is_there: bool,
 }
@@ -56,8 +56,8 @@ impl<T: Pod> FlatValues<T> {
         let growth = growth.checked()?;
         let slots = growth.slots_max(size_of::<T>()).max(64);
         let slab_bits = slots.ilog2();
-        let (summary, room, slabs) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { slots: None, from: 0, summary, room, slabs, slab_bits, growth })
+        let (summary, room, slabs, live) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { slots: None, from: 0, summary, room, slabs, live, slab_bits, growth })
     }
 
     #[inline]
@@ -68,35 +68,47 @@ impl<T: Pod> FlatValues<T> {
     /// Puts a value into the lowest vacant slot.
     #[inline]
     pub(crate) fn add(&mut self, value: &T) -> Result<u32> {
-        let mut bits = self.slots.as_ref().map_or(!0, |slots| slots.word(self.from));
-        if bits == !0 || self.slabs.len() << self.slab_bits <= self.from * 64 {
-            self.from = self.vacant_word()?;
-            bits = self.slots.as_ref().map_or(!0, |slots| slots.word(self.from));
+        if let Some(slots) = &mut self.slots
+            && let Some(index) = slots.put_in_word(self.from, value)
+        {
+            self.live[(index >> self.slab_bits) as usize] += 1;
+            return Ok(index);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "there are less than 2^32 slots")]
-        let index = self.from as u32 * 64 + bits.trailing_ones();
-        let is_put = self.slots.as_mut().is_some_and(|slots| slots.put(index, value));
-        debug_assert!(is_put, "a slot that is open");
-        let slab = &mut self.slabs[(index >> self.slab_bits) as usize];
-        slab.live += 1;
-        slab.used = slab.used.max((index & ((1 << self.slab_bits) - 1)) + 1);
+        self.add_elsewhere(value)
+    }
+
+    /// Adds where the word that is looked at first has no slot to take.
+    #[inline(never)]
+    fn add_elsewhere(&mut self, value: &T) -> Result<u32> {
+        self.from = self.vacant_word()?;
+        let words = 1 << (self.slab_bits - 6);
+        let slab = &mut self.slabs[self.from / words];
+        #[expect(clippy::cast_possible_truncation, reason = "a slab has 2^17 slots")]
+        let used = (self.from % words) as u32 + 1;
+        slab.used_words = slab.used_words.max(used);
+        let index = self.slots.as_mut().and_then(|slots| slots.put_in_word(self.from, value));
+        let index = index.ok_or_else(out_of_slots)?;
+        self.live[(index >> self.slab_bits) as usize] += 1;
         Ok(index)
     }
 
     /// Removes a value; returns false where there is none.
     #[inline]
     pub(crate) fn remove(&mut self, index: u32) -> bool {
-        if !self.slots.as_mut().is_some_and(|slots| slots.remove(index)) {
-            return false;
-        }
+        let Some(slots) = &mut self.slots else { return false };
+        let Some(before) = slots.remove(index) else { return false };
         let (word, slab) = (index as usize / 64, (index >> self.slab_bits) as usize);
-        bits::set(&mut self.summary, word);
-        self.from = self.from.min(word);
-        let live = &mut self.slabs[slab].live;
+        if before == !0 {
+            bits::set(&mut self.summary, word);
+            bits::set(&mut self.room, slab);
+        }
+        if word < self.from {
+            self.from = word;
+        }
+        let live = &mut self.live[slab];
         *live -= 1;
-        let left = *live;
-        if left == 0 || left + 1 == 1 << self.slab_bits {
-            self.turned(slab);
+        if *live == 0 {
+            self.emptied(slab);
         }
         true
     }
@@ -108,7 +120,7 @@ impl<T: Pod> FlatValues<T> {
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.slabs.iter().map(|slab| u64::from(slab.live)).sum()
+        self.live.iter().map(|&live| u64::from(live)).sum()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -117,10 +129,11 @@ impl<T: Pod> FlatValues<T> {
         self.summary = Vec::new();
         self.room = Vec::new();
         self.slabs = Vec::new();
+        self.live = Vec::new();
     }
 
     pub(crate) fn release_empty(&mut self) -> u64 {
-        let is_empty = |&slab: &usize| self.slabs[slab].is_there && self.slabs[slab].live == 0;
+        let is_empty = |&slab: &usize| self.slabs[slab].is_there && self.live[slab] == 0;
         let empty: Vec<usize> = (0..self.slabs.len()).filter(is_empty).collect();
         for &slab in &empty {
             self.release(slab);
@@ -130,8 +143,8 @@ impl<T: Pod> FlatValues<T> {
 
     /// The slabs that have values.
     pub(crate) fn slabs(&self) -> impl Iterator<Item = usize> {
-        let slabs = self.slabs.iter().enumerate();
-        slabs.filter(|(_, slab)| slab.live != 0).map(|(at, _)| at)
+        let slabs = self.live.iter().enumerate();
+        slabs.filter(|&(_, &live)| live != 0).map(|(at, _)| at)
     }
 
     /// The values of a slab with their indexes.
@@ -148,15 +161,16 @@ impl<T: Pod> FlatValues<T> {
     }
 
     pub(crate) fn pool_stats(&self) -> PoolStats {
-        let there = self.slabs.iter().filter(|slab| slab.is_there);
+        let all = self.slabs.iter().enumerate();
+        let there = all.filter(|(_, slab)| slab.is_there).map(|(at, _)| (self.used(at), at));
         let size = size_of::<T>() as u64;
         let (slabs, live) = (there.clone().count() as u64, self.len());
-        let mapped: usize = there.clone().zip(0..).map(|(slab, at)| self.mapped_of(slab, at)).sum();
+        let mapped: usize = there.clone().map(|(used, at)| self.mapped_of(used, at)).sum();
         PoolStats {
             slot_size: size,
             slabs,
             live,
-            vacant: there.map(|slab| u64::from(slab.used)).sum::<u64>() - live,
+            vacant: there.map(|(used, _)| used as u64).sum::<u64>() - live,
             mapped: mapped as u64,
             payload: live * size,
         }
@@ -165,7 +179,8 @@ impl<T: Pod> FlatValues<T> {
     pub(crate) fn stats(&self) -> Stats {
         let pool = self.pool_stats();
         let directory = (self.summary.capacity() + self.room.capacity()) * 8
-            + self.slabs.capacity() * size_of::<Slab>();
+            + self.slabs.capacity() * size_of::<Slab>()
+            + self.live.capacity() * 4;
         Stats {
             live: pool.live,
             vacant: pool.vacant,
@@ -178,9 +193,17 @@ impl<T: Pod> FlatValues<T> {
         }
     }
 
+    /// How many slots of a slab are used, or were and have used ones behind them.
+    fn used(&self, at: usize) -> usize {
+        let Some(last) = (self.slabs[at].used_words as usize).checked_sub(1) else { return 0 };
+        let word = (at << (self.slab_bits - 6)) + last;
+        let bits = self.slots.as_ref().map_or(0, |slots| slots.word(word));
+        last * 64 + 64 - bits.leading_zeros() as usize
+    }
+
     /// Bytes of the pages that a slab uses, for values and bits; all slabs before it are whole.
-    fn mapped_of(&self, slab: &Slab, at: usize) -> usize {
-        let (size, used) = (size_of::<T>(), slab.used as usize);
+    fn mapped_of(&self, used: usize, at: usize) -> usize {
+        let size = size_of::<T>();
         let first = (at * size) << self.slab_bits;
         let page = if HUGE_FROM <= first { HUGE } else { PAGE };
         let end = (first + used * size).next_multiple_of(page);
@@ -233,10 +256,11 @@ impl<T: Pod> FlatValues<T> {
         }
         if missing.is_none() {
             self.slabs.push(Slab::default());
+            self.live.push(0);
             self.room.resize(self.slabs.len().div_ceil(64), 0);
             self.summary.resize(end.div_ceil(64 * 64), 0);
         }
-        self.slabs[at] = Slab { live: 0, used: 0, is_there: true };
+        self.slabs[at] = Slab { used_words: 0, is_there: true };
         bits::set(&mut self.room, at);
         for word in first / 64..end / 64 {
             bits::set(&mut self.summary, word);
@@ -244,14 +268,10 @@ impl<T: Pod> FlatValues<T> {
         Ok(first / 64)
     }
 
-    /// Looks at a slab that got its first vacant slot, or lost its last value.
+    /// Looks at a slab that lost its last value.
     #[cold]
     #[inline(never)]
-    fn turned(&mut self, at: usize) {
-        bits::set(&mut self.room, at);
-        if self.slabs[at].live != 0 {
-            return;
-        }
+    fn emptied(&mut self, at: usize) {
         let slots = 1u64 << self.slab_bits;
         let there = self.slabs.iter().filter(|slab| slab.is_there).count() as u64;
         let others = (there - 1) * slots - self.len();

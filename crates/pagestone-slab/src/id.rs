@@ -8,7 +8,7 @@ use crate::pools::Spot;
 /// it lives.
 ///
 /// Opaque: 32 bits say which slab, 24 which of its slots, 8 how often the slot was used. The id of
-/// a removed object is refused and not mistaken for its successor: a slot that was used 255 times
+/// a removed object is refused and not mistaken for its successor: a slot that was used 128 times
 /// rests until its slab goes, and numbers of slabs are never used again. Each store begins with a
 /// number of its own choice, so that ids of another store are most likely refused. Store it with
 /// [`to_bits`](Self::to_bits); `Option<ObjectId>` is no larger.
@@ -16,19 +16,22 @@ use crate::pools::Spot;
 pub struct ObjectId(NonZeroU64);
 
 impl ObjectId {
-    /// The id of a slot; no slab has the number 0.
+    /// The id of a slot.
     #[inline]
     pub(crate) fn new(spot: Spot, generation: u8) -> Self {
         let bits = u64::from(spot.number) << 32 | u64::from(spot.slot) << 8;
-        Self(NonZeroU64::new(bits | u64::from(generation)).unwrap_or(NonZeroU64::MAX))
+        // Generations are odd.
+        Self(NonZeroU64::MIN | bits | u64::from(generation))
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "shifted and masked to what they hold")]
     pub(crate) fn parts(self) -> (Spot, u8) {
         let bits = self.0.get();
-        let spot = Spot { number: (bits >> 32) as u32, slot: (bits as u32) >> 8 };
-        (spot, bits as u8)
+        // Generations are odd. An even one moves a bit in front of the slot, and no slab has so
+        // many: one comparison refuses both.
+        let slot = (bits as u32 ^ 1).rotate_right(1) >> 7;
+        (Spot { number: (bits >> 32) as u32, slot }, bits as u8)
     }
 
     /// Returns the 64 bits to store.

@@ -10,12 +10,11 @@ use crate::{
     flat::FlatValues,
     growth::Growth,
     id::ObjectId,
-    place::{Anonymous, Generations},
-    pools::{Numbers, Pools, Spot},
+    pools::{Generations, Numbers, Pools, Spot},
     stats::{PoolStats, Stats},
 };
 
-type Slabs = Pools<Anonymous<[u8]>>;
+type Slabs = Pools<[u8]>;
 
 /// Values of a plain type, by ids of 4 bytes, or by checked ones of 8.
 ///
@@ -194,12 +193,17 @@ impl<T> fmt::Debug for CheckedValues<T> {
 }
 
 impl<T: Pod> CheckedValues<T> {
-    /// The slot that the id names, if it is occupied.
-    #[inline]
-    fn spot(&self, id: ObjectId) -> Option<Spot> {
+    #[inline(never)]
+    fn add_elsewhere(&mut self, value: &T) -> Result<ObjectId> {
+        let (spot, generation) = self.slabs.add(self.class, bytemuck::bytes_of(value))?;
+        Ok(ObjectId::new(spot, generation))
+    }
+
+    /// A value that is not as long as its slot.
+    #[inline(never)]
+    fn get_elsewhere(&self, id: ObjectId) -> Option<&T> {
         let (spot, generation) = id.parts();
-        self.slabs.slab(spot.number)?.checked(spot.slot, generation)?;
-        Some(spot)
+        typed(self.slabs.checked(spot, generation)?)
     }
 }
 
@@ -207,40 +211,42 @@ impl<T: Pod> sealed::Values<T, ObjectId> for CheckedValues<T> {
     fn new(growth: Growth) -> Result<Self> {
         let class = Class::of(size_of::<T>());
         let form = (Generations::Counted, Numbers::Fresh);
-        Ok(Self {
-            slabs: Pools::new(Anonymous::default(), growth, form)?,
-            class,
-            types: PhantomData,
-        })
+        Ok(Self { slabs: Pools::new(growth, form)?, class, types: PhantomData })
     }
 
     #[inline]
     fn add(&mut self, value: &T) -> Result<ObjectId> {
-        let spot = self.slabs.add(self.class, bytemuck::bytes_of(value))?;
-        let slab = self.slabs.slab(spot.number);
-        Ok(ObjectId::new(spot, slab.map_or(0, |slab| slab.generation(spot.slot))))
+        match self.slabs.add_near(self.class, bytemuck::bytes_of(value)) {
+            Some((spot, generation)) => Ok(ObjectId::new(spot, generation)),
+            None => self.add_elsewhere(value),
+        }
     }
 
     #[inline]
     fn get(&self, id: ObjectId) -> Option<&T> {
         let (spot, generation) = id.parts();
-        typed(self.slabs.slab(spot.number)?.checked(spot.slot, generation)?)
+        if let Some(value) = self.slabs.checked_near(spot, generation) {
+            return typed(value);
+        }
+        self.get_elsewhere(id)
     }
 
     #[inline]
     fn remove(&mut self, id: ObjectId) -> bool {
-        self.spot(id).is_some_and(|spot| self.slabs.remove(spot, size_of::<T>()))
+        let (spot, generation) = id.parts();
+        self.slabs.remove_checked(spot, generation)
     }
 
     fn replace(&mut self, id: ObjectId, value: &T) -> bool {
-        let Some(spot) = self.spot(id) else { return false };
-        let Some(slab) = self.slabs.slab_mut(spot.number) else { return false };
-        slab.replace(spot.slot, bytemuck::bytes_of(value));
-        true
+        let is_there = self.get(id).is_some();
+        if is_there {
+            self.slabs.replace(id.parts().0, bytemuck::bytes_of(value));
+        }
+        is_there
     }
 
     fn slabs(&self) -> impl Iterator<Item = u32> {
-        self.slabs.slabs().map(|slab| slab.seat.number)
+        self.slabs.slabs().map(|(number, _)| number)
     }
 
     fn values_of(&self, number: u32) -> impl Iterator<Item = (ObjectId, &T)> {

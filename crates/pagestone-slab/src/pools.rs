@@ -2,22 +2,30 @@
 
 use std::hash::BuildHasher as _;
 
-use pagestone_storage::raw::Content;
+use pagestone_storage::raw::{Content, Marks};
 
 use crate::{
     bits,
     class::Class,
     error::{Error, ErrorKind, Result},
     growth::{Growth, SLOT_BITS, SLOTS_MAX},
-    place::{Generations, Home, Place, Shape},
-    slab::{Seat, Slab},
+    place::Anonymous,
+    slab::Slab,
 };
-
-/// What a home's places hold.
-type ContentOf<H> = <<H as Home>::Place as Place>::Content;
 
 /// Most slabs whose slots have an index of 32 bits that is never the largest.
 const NUMBERED_MAX: usize = (1 << (32 - SLOT_BITS)) - 1;
+/// Where a slab is looked for that is not there.
+const NOWHERE: u32 = u32::MAX;
+
+/// Whether ids of a slot that is used again become stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generations {
+    /// A byte for each slot.
+    Counted,
+    /// All ids of a slot are the same.
+    None,
+}
 
 /// How slabs get their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +47,15 @@ pub(crate) struct Spot {
 
 /// Slabs of any number of classes that share their numbers.
 #[derive(Debug)]
-pub(crate) struct Pools<H: Home> {
-    /// By number, from `first` on; `None` where there is none any more.
-    slabs: Vec<Option<Box<Slab<H::Place>>>>,
+pub(crate) struct Pools<C: Content + ?Sized> {
+    /// By number, from `first` on, in one piece so that a look finds them in the nearest cache.
+    slabs: Vec<Slab<C>>,
     /// The number of the first of `slabs`; fresh numbers go round.
     first: u32,
     rows: Vec<Row>,
-    home: H,
+    home: Anonymous,
+    /// The number of the slab that was made last.
+    newest: u32,
     growth: Growth,
     generations: Generations,
     numbers: Numbers,
@@ -55,23 +65,22 @@ pub(crate) struct Pools<H: Home> {
     unused: Vec<u32>,
     /// Fresh numbers by small ones, where slabs have both.
     smalls: Vec<u32>,
+    /// Small numbers of `slabs`, where they have both.
+    seconds: Vec<u32>,
 }
 
 /// The slabs of one class, in the order they were made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Row {
-    /// Numbers; `None` where a slab was released.
-    numbers: Vec<Option<u32>>,
-    /// A bit for each slab that has a slot to take.
-    room: Vec<u64>,
+    /// Where in `slabs` the one is that is taken from: that at `from`, or none.
+    current: u32,
     /// No slab before this one has room.
     from: usize,
+    /// Numbers; `None` where a slab was released.
+    numbers: Vec<Option<u32>>,
+    /// A bit for each slab that may have a slot to take.
+    room: Vec<u64>,
     slabs: usize,
-    slots: u64,
-    live: u64,
-    /// Slots to take.
-    vacant: u64,
-    payload: u64,
 }
 
 /// What a pool counts.
@@ -84,10 +93,9 @@ pub(crate) struct RowFacts {
     pub(crate) payload: u64,
 }
 
-impl<H: Home> Pools<H> {
+impl<C: Content + ?Sized> Pools<C> {
     /// Pools without a slab.
     pub(crate) fn new(
-        home: H,
         growth: Growth,
         (generations, numbers): (Generations, Numbers),
     ) -> Result<Self> {
@@ -102,31 +110,46 @@ impl<H: Home> Pools<H> {
             slabs: Vec::new(),
             first,
             rows: Vec::new(),
-            home,
+            home: Anonymous::default(),
+            newest: 0,
             growth: growth.checked()?,
             generations,
             numbers,
             given: 0,
             unused: Vec::new(),
             smalls: Vec::new(),
+            seconds: Vec::new(),
         })
     }
 
     /// The slab of this number, if it is there.
     #[inline]
-    pub(crate) fn slab(&self, number: u32) -> Option<&Slab<H::Place>> {
-        self.slabs.get(number.wrapping_sub(self.first) as usize)?.as_deref()
-    }
-
-    #[inline]
-    pub(crate) fn slab_mut(&mut self, number: u32) -> Option<&mut Slab<H::Place>> {
-        self.slabs.get_mut(number.wrapping_sub(self.first) as usize)?.as_deref_mut()
+    pub(crate) fn slab(&self, number: u32) -> Option<&Slab<C>> {
+        self.slabs.get(number.wrapping_sub(self.first) as usize).filter(|slab| slab.is_there())
     }
 
     /// What lies at `spot`.
     #[inline]
-    pub(crate) fn get(&self, spot: Spot) -> Option<&ContentOf<H>> {
-        self.slab(spot.number)?.get(spot.slot)
+    pub(crate) fn get(&self, spot: Spot) -> Option<&C> {
+        self.slabs.get(spot.number.wrapping_sub(self.first) as usize)?.get(spot.slot)
+    }
+
+    /// As [`get`](Self::get), if ids of what lies there have this generation.
+    pub(crate) fn checked(&self, spot: Spot, generation: u8) -> Option<&C> {
+        self.slab(spot.number)?.checked(spot.slot, generation)
+    }
+
+    /// As [`checked`](Self::checked), where objects are as long as their slots; `None` for others.
+    #[inline]
+    pub(crate) fn checked_near(&self, spot: Spot, generation: u8) -> Option<&C> {
+        let slab = self.slabs.get(spot.number.wrapping_sub(self.first) as usize)?;
+        if self.generations == Generations::Counted {
+            slab.marked(spot.slot, generation)
+        } else if generation == 1 {
+            slab.unmarked(spot.slot)
+        } else {
+            None
+        }
     }
 
     /// The spot of an index, which [`second_index`](Self::second_index) gave.
@@ -139,61 +162,109 @@ impl<H: Home> Pools<H> {
     /// The index of a spot whose slab has two numbers.
     #[inline]
     pub(crate) fn second_index(&self, spot: Spot) -> Option<u32> {
-        Some(self.slab(spot.number)?.seat.second << SLOT_BITS | spot.slot)
+        let second = *self.seconds.get(spot.number.wrapping_sub(self.first) as usize)?;
+        Some(second << SLOT_BITS | spot.slot)
     }
 
     /// One more than the largest index that a slot can have by now.
     pub(crate) fn index_end(&self) -> u32 {
-        let slabs = self.slabs.len().max(self.smalls.len()).min(NUMBERED_MAX);
+        let slabs = match self.numbers {
+            Numbers::FreshAndSmall => self.smalls.len(),
+            Numbers::Fresh | Numbers::Small => self.slabs.len().min(NUMBERED_MAX),
+        };
         u32::try_from(slabs).unwrap_or(u32::MAX) << SLOT_BITS
     }
 
-    /// Puts an object into the lowest vacant slot of its class.
+    /// Puts an object into the lowest vacant slot of its class; returns where, and its generation.
     #[inline]
-    pub(crate) fn add(&mut self, class: Class, object: &ContentOf<H>) -> Result<Spot> {
-        let number = match self.rows.get_mut(class.index()).map(Row::lowest) {
-            Some(Some(number)) => number,
-            _ => self.grow(class)?,
-        };
-        let slab = self.slab_mut(number).ok_or_else(out_of_numbers)?;
-        let slot = slab.add(object).ok_or_else(out_of_numbers)?;
-        let (is_full, position) = (slab.vacant() == 0, slab.seat.position as usize);
-        let row = &mut self.rows[class.index()];
-        row.live += 1;
-        row.vacant -= 1;
-        row.payload += object.as_bytes().len() as u64;
-        if is_full {
-            bits::clear(&mut row.room, position);
+    pub(crate) fn add(&mut self, class: Class, object: &C) -> Result<(Spot, u8)> {
+        match self.add_near(class, object) {
+            Some(added) => Ok(added),
+            None => self.add_elsewhere(class, object),
         }
-        Ok(Spot { number, slot })
     }
 
-    /// Removes what lies at `spot`, `len` bytes long; returns false where nothing does.
+    /// As [`add`](Self::add), where this is a matter of a few instructions.
     #[inline]
-    pub(crate) fn remove(&mut self, spot: Spot, len: usize) -> bool {
-        let Some(slab) = self.slab_mut(spot.number) else { return false };
-        let before = slab.vacant();
-        if !slab.vacate(spot.slot) {
-            return false;
+    pub(crate) fn add_near(&mut self, class: Class, object: &C) -> Option<(Spot, u8)> {
+        let current = self.rows.get(class.index())?.current;
+        let (slot, generation) = self.slabs.get_mut(current as usize)?.add_near(object)?;
+        Some((Spot { number: self.first.wrapping_add(current), slot }, generation))
+    }
+
+    /// Adds where the current word or slab has no room, there is none, or an object is not as long
+    /// as its slot.
+    #[inline(never)]
+    fn add_elsewhere(&mut self, class: Class, object: &C) -> Result<(Spot, u8)> {
+        let mut has_grown = false;
+        loop {
+            let number = match self.rows.get_mut(class.index()).map(Row::lowest) {
+                Some(Some(number)) => number,
+                _ if has_grown => return Err(out_of_numbers()),
+                _ => {
+                    has_grown = true;
+                    self.grow(class)?
+                }
+            };
+            let at = number.wrapping_sub(self.first);
+            let row = self.rows.get_mut(class.index()).ok_or_else(out_of_numbers)?;
+            let slab = self.slabs.get_mut(at as usize).ok_or_else(out_of_numbers)?;
+            if let Some((slot, generation)) = slab.add(object) {
+                row.current = at;
+                return Ok((Spot { number, slot }, generation));
+            }
+            slab.has_room = false;
+            bits::clear(&mut row.room, slab.position as usize);
         }
-        let (live, vacant, seat) = (slab.live(), slab.vacant(), slab.seat);
-        let row = &mut self.rows[seat.class.index()];
-        row.live -= 1;
-        row.vacant += u64::from(vacant - before);
-        row.payload -= len as u64;
-        if before == 0 && vacant != 0 {
-            row.has_room(seat.position as usize);
+    }
+
+    /// Removes what lies at `spot`; returns false where nothing does.
+    #[inline]
+    pub(crate) fn remove(&mut self, spot: Spot) -> bool {
+        let at = spot.number.wrapping_sub(self.first) as usize;
+        let Some(slab) = self.slabs.get_mut(at) else { return false };
+        let is_removed = slab.vacate(spot.slot);
+        if is_removed && (!slab.has_room || slab.seems_empty()) {
+            self.vacated(at);
         }
-        if live == 0 {
-            self.emptied(spot.number);
+        is_removed
+    }
+
+    /// As [`remove`](Self::remove), if ids of what lies there have this generation.
+    #[inline]
+    pub(crate) fn remove_checked(&mut self, spot: Spot, generation: u8) -> bool {
+        let at = spot.number.wrapping_sub(self.first) as usize;
+        let Some(slab) = self.slabs.get_mut(at) else { return false };
+        if self.generations == Generations::None {
+            return generation == 1 && self.remove(spot);
+        }
+        if !slab.vacate_marked(spot.slot, generation) {
+            return self.remove_elsewhere(spot, generation);
+        }
+        if !slab.has_room || slab.seems_empty() {
+            self.vacated(at);
         }
         true
     }
 
+    /// Where objects are not as long as their slots, or there is nothing.
+    #[inline(never)]
+    fn remove_elsewhere(&mut self, spot: Spot, generation: u8) -> bool {
+        let slab = self.slab(spot.number);
+        slab.is_some_and(|slab| slab.generation(spot.slot) == generation) && self.remove(spot)
+    }
+
+    /// Puts another object of the same length into an occupied slot.
+    pub(crate) fn replace(&mut self, spot: Spot, object: &C) {
+        if let Some(slab) = self.slabs.get_mut(spot.number.wrapping_sub(self.first) as usize) {
+            slab.replace(spot.slot, object);
+        }
+    }
+
     /// Gives every slab back that has nothing in it; returns how many.
     pub(crate) fn release_empty(&mut self) -> u64 {
-        let empty = |slab: &&Slab<H::Place>| slab.live() == 0;
-        let numbers: Vec<u32> = self.slabs().filter(empty).map(|slab| slab.seat.number).collect();
+        let empty = self.slabs().filter(|(_, slab)| slab.live() == 0);
+        let numbers: Vec<u32> = empty.map(|(number, _)| number).collect();
         for &number in &numbers {
             self.release(number);
         }
@@ -209,17 +280,19 @@ impl<H: Home> Pools<H> {
         self.slabs.clear();
         self.unused.clear();
         self.smalls.clear();
+        self.seconds.clear();
     }
 
-    /// All slabs, in the order of their numbers.
-    pub(crate) fn slabs(&self) -> impl Iterator<Item = &Slab<H::Place>> {
-        self.slabs.iter().filter_map(Option::as_deref)
+    /// All slabs with their numbers, in the order of these.
+    pub(crate) fn slabs(&self) -> impl Iterator<Item = (u32, &Slab<C>)> {
+        let numbers = (0u32..).map(|at| self.first.wrapping_add(at));
+        numbers.zip(&self.slabs).filter(|(_, slab)| slab.is_there())
     }
 
-    /// The slabs of one class, in the order they were made.
-    pub(crate) fn row(&self, class: Class) -> impl Iterator<Item = &Slab<H::Place>> {
+    /// The slabs of one class with their numbers, in the order they were made.
+    pub(crate) fn row(&self, class: Class) -> impl Iterator<Item = (u32, &Slab<C>)> {
         let numbers = self.rows.get(class.index()).map_or(&[][..], |row| &row.numbers);
-        numbers.iter().filter_map(|number| self.slab((*number)?))
+        numbers.iter().filter_map(|&number| Some((number?, self.slab(number?)?)))
     }
 
     /// The classes that have slabs.
@@ -229,73 +302,76 @@ impl<H: Home> Pools<H> {
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.rows.iter().map(|row| row.live).sum()
+        self.slabs.iter().map(|slab| u64::from(slab.live())).sum()
     }
 
     pub(crate) fn facts(&self, class: Class) -> RowFacts {
-        let Some(row) = self.rows.get(class.index()) else { return RowFacts::default() };
-        RowFacts {
-            slabs: row.slabs as u64,
-            live: row.live,
-            slots: row.slots,
-            mapped: self.row(class).map(Slab::mapped).sum(),
-            payload: row.payload,
+        let mut facts = RowFacts::default();
+        for (number, slab) in self.row(class) {
+            facts.slabs += 1;
+            facts.live += u64::from(slab.live());
+            facts.slots += u64::from(slab.count());
+            let (mapped, unused) = slab.mapped();
+            let is_newest = number == self.newest;
+            let unused = if is_newest { self.home.edge(slab.untouched()).0 } else { unused };
+            facts.mapped += mapped - unused;
+            facts.payload += slab.payload();
         }
+        facts
     }
 
     /// Bytes of what finds slabs.
     pub(crate) fn directory_len(&self) -> u64 {
         let row = |row: &Row| row.numbers.capacity() * 8 + row.room.capacity() * 8;
         let rows = self.rows.iter().map(row).sum::<usize>();
-        let slabs = self.slabs.capacity() * size_of::<usize>()
-            + (self.unused.capacity() + self.smalls.capacity()) * 4;
-        (rows + self.rows.capacity() * size_of::<Row>() + slabs) as u64
+        let slabs = self.slabs.capacity() * size_of::<Slab<C>>();
+        let numbers = self.unused.capacity() + self.smalls.capacity() + self.seconds.capacity();
+        (rows + self.rows.capacity() * size_of::<Row>() + slabs + numbers * 4) as u64
     }
 
     /// Bytes that are ready for slabs to come.
     pub(crate) fn spare(&self) -> u64 {
-        self.home.spare()
+        let untouched = self.slab(self.newest).map_or(0, Slab::untouched);
+        self.home.edge(untouched).1
     }
 
-    /// Appends a slab to a pool and returns its number.
+    /// Makes one more slab of a class, and returns its number.
     #[cold]
     #[inline(never)]
     fn grow(&mut self, class: Class) -> Result<u32> {
         if self.rows.len() <= class.index() {
             self.rows.resize_with(class.index() + 1, Row::default);
         }
-        let (form, slot_size, generations) = (class.form(), class.slot_size(), self.generations);
-        let slabs = self.rows[class.index()].slabs;
-        let slots = self.growth.slots(slabs, slot_size);
         let (at, number) = self.vacant_number()?;
         let second = self.second_number()?;
-        let place = self.home.make(Shape { form, slot_size, slots, generations })?;
-        let row = &mut self.rows[class.index()];
-        let position = row.numbers.len();
-        let seat = Seat {
-            number,
-            second,
-            class,
-            position: u32::try_from(position).map_err(|_| out_of_numbers())?,
+        let position = self.rows[class.index()].numbers.len();
+        let position_32 = u32::try_from(position).map_err(|_| out_of_numbers())?;
+        let slots = self.growth.slots(self.rows[class.index()].slabs, class.slot_size());
+        let marks = match self.generations {
+            Generations::Counted => Marks::Kept,
+            Generations::None => Marks::None,
         };
-        let slab = Some(Box::new(Slab::new(place, seat)));
+        let mut slab = Slab::new(&mut self.home, class, (slots, marks))?;
+        (slab.position, slab.has_room) = (position_32, true);
+        let row = &mut self.rows[class.index()];
         row.numbers.push(Some(number));
         row.room.resize((position + 1).div_ceil(64), 0);
         row.has_room(position);
         row.slabs += 1;
-        row.slots += u64::from(slots);
-        row.vacant += u64::from(slots);
         if self.numbers == Numbers::FreshAndSmall {
             self.unused.pop();
             self.smalls.resize(self.smalls.len().max(second as usize + 1), 0);
             self.smalls[second as usize] = number;
+            self.seconds.resize(at, 0);
+            self.seconds.push(second);
         }
+        self.newest = number;
         if at < self.slabs.len() {
             self.unused.pop();
             self.slabs[at] = slab;
         } else {
             self.given += 1;
-            self.slabs.resize_with(at, || None);
+            self.slabs.resize_with(at, Slab::default);
             self.slabs.push(slab);
         }
         Ok(number)
@@ -336,67 +412,101 @@ impl<H: Home> Pools<H> {
         next.max(1)
     }
 
-    /// Gives a slab back whose last object went, unless it is kept for the next one.
+    /// Looks at a slab in which a slot became vacant, and which was full, or is empty.
     #[cold]
     #[inline(never)]
-    fn emptied(&mut self, number: u32) {
-        let Some(slab) = self.slab(number) else { return };
-        let row = &self.rows[slab.seat.class.index()];
-        let others = row.vacant - u64::from(slab.vacant());
-        if slab.is_worn() || self.growth.releases(slab.slots(), others) {
+    fn vacated(&mut self, at: usize) {
+        let slab = &mut self.slabs[at];
+        let (position, vacant) = (slab.position as usize, slab.vacant());
+        let row = &mut self.rows[slab.class.index()];
+        if !slab.has_room && vacant != 0 {
+            slab.has_room = true;
+            row.has_room(position);
+        }
+        if slab.live() != 0 {
+            return;
+        }
+        let (count, is_worn, class) = (slab.count(), slab.is_worn(), slab.class);
+        let number = self.first.wrapping_add(u32::try_from(at).unwrap_or(NOWHERE));
+        if is_worn || self.growth.releases(count, self.vacant_beside(class, position)) {
             self.release(number);
         }
     }
 
+    /// Vacant slots of a class that may be taken, without those of one slab.
+    fn vacant_beside(&self, class: Class, position: usize) -> u64 {
+        let row = &self.rows[class.index()];
+        let with_room =
+            row.room.iter().zip(0u32..).flat_map(|(&word, at)| bits::each(word, at * 64));
+        let others = with_room.filter(|&other| other as usize != position);
+        let numbers = others.filter_map(|other| row.numbers[other as usize]);
+        numbers.filter_map(|number| self.slab(number)).map(|slab| u64::from(slab.vacant())).sum()
+    }
+
     fn release(&mut self, number: u32) {
         let at = number.wrapping_sub(self.first) as usize;
-        let Some(slab) = self.slabs.get_mut(at).and_then(Option::take) else { return };
-        let row = &mut self.rows[slab.seat.class.index()];
-        let position = slab.seat.position as usize;
+        let Some(slab) = self.slabs.get_mut(at).map(std::mem::take) else { return };
+        let row = &mut self.rows[slab.class.index()];
+        let position = slab.position as usize;
         row.numbers[position] = None;
+        row.current = NOWHERE;
         bits::clear(&mut row.room, position);
         row.slabs -= 1;
-        row.slots -= u64::from(slab.slots());
-        row.vacant -= u64::from(slab.vacant());
         if 2 * row.slabs < row.numbers.len() {
-            self.close_ranks(slab.seat.class);
+            self.close_ranks(slab.class);
         }
         match self.numbers {
             Numbers::Small => self.unused.push(number),
             Numbers::Fresh | Numbers::FreshAndSmall => {
-                if let Some(owner) = self.smalls.get_mut(slab.seat.second as usize) {
-                    *owner = 0;
-                    self.unused.push(slab.seat.second);
+                if let Some(&second) = self.seconds.get(at) {
+                    self.smalls[second as usize] = 0;
+                    self.unused.push(second);
                 }
-                let gone = self.slabs.iter().take_while(|slab| slab.is_none()).count();
-                if self.slabs.len() <= 2 * gone {
-                    self.slabs.drain(..gone);
-                    self.first = self.first.wrapping_add(u32::try_from(gone).unwrap_or(0));
-                }
+                self.forget_first();
             }
+        }
+    }
+
+    /// Takes the released slabs out of the front of the directory, where they are half of it.
+    fn forget_first(&mut self) {
+        let gone = self.slabs.iter().take_while(|slab| !slab.is_there()).count();
+        if 2 * gone < self.slabs.len() {
+            return;
+        }
+        self.slabs.drain(..gone);
+        self.seconds.drain(..gone.min(self.seconds.len()));
+        self.first = self.first.wrapping_add(u32::try_from(gone).unwrap_or(0));
+        for row in &mut self.rows {
+            row.current = NOWHERE;
         }
     }
 
     /// Takes the released slabs out of a row.
     fn close_ranks(&mut self, class: Class) {
-        let mut row = std::mem::take(&mut self.rows[class.index()]);
+        let row = &mut self.rows[class.index()];
         row.numbers.retain(Option::is_some);
         row.room = vec![0; row.numbers.len().div_ceil(64)];
-        row.from = 0;
+        (row.from, row.current) = (0, NOWHERE);
         for (position, number) in row.numbers.iter().flatten().enumerate() {
-            let Some(slab) = self.slab_mut(*number) else { continue };
-            slab.seat.position = u32::try_from(position).unwrap_or(u32::MAX);
-            if slab.vacant() != 0 {
+            let at = number.wrapping_sub(self.first) as usize;
+            let Some(slab) = self.slabs.get_mut(at) else { continue };
+            slab.position = u32::try_from(position).unwrap_or(NOWHERE);
+            if slab.has_room {
                 bits::set(&mut row.room, position);
             }
         }
-        self.rows[class.index()] = row;
+    }
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        let (numbers, room) = (Vec::new(), Vec::new());
+        Self { current: NOWHERE, from: 0, numbers, room, slabs: 0 }
     }
 }
 
 impl Row {
-    /// The number of the first slab that has room.
-    #[inline]
+    /// The number of the first slab that may have room.
     fn lowest(&mut self) -> Option<u32> {
         self.from = bits::lowest(&self.room, self.from)?;
         self.numbers[self.from]
@@ -405,7 +515,10 @@ impl Row {
     /// Says that the slab at `position` has room.
     fn has_room(&mut self, position: usize) {
         bits::set(&mut self.room, position);
-        self.from = self.from.min(position);
+        if position <= self.from {
+            // It is taken from before all others.
+            (self.from, self.current) = (position, NOWHERE);
+        }
     }
 }
 

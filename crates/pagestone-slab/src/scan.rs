@@ -1,40 +1,38 @@
 //! Looking for objects by value where no index knows them: every slot of a pool is compared.
 
-use crate::{bits, class::Form, place::Place, slab::Slab};
+use crate::{bits, class::Form, slab::Slab};
 
 /// Slots that are looked at together: those of a word of the bitmap.
 const TOGETHER: usize = 64;
 
 /// The lowest occupied slot that holds `object`.
-pub(crate) fn find<P: Place<Content = [u8]>>(slab: &Slab<P>, object: &[u8]) -> Option<u32> {
-    if slab.seat.class.form() != Form::Exact || object.is_empty() {
+pub(crate) fn find(slab: &Slab<[u8]>, object: &[u8]) -> Option<u32> {
+    if slab.class.form() != Form::Exact || object.is_empty() {
         return slab.iter().find(|(_, found)| *found == object).map(|(slot, _)| slot);
     }
     match object.len() {
-        1 => find_by::<1, _>(slab, object),
-        2 | 3 => find_by::<2, _>(slab, object),
-        4..8 => find_by::<4, _>(slab, object),
-        _ => find_by::<8, _>(slab, object),
+        1 => find_by::<1>(slab, object),
+        2 | 3 => find_by::<2>(slab, object),
+        4..8 => find_by::<4>(slab, object),
+        _ => find_by::<8>(slab, object),
     }
 }
 
 /// As `find`, for objects of at least `W` bytes, by their first ones.
-fn find_by<const W: usize, P: Place<Content = [u8]>>(slab: &Slab<P>, object: &[u8]) -> Option<u32> {
+fn find_by<const W: usize>(slab: &Slab<[u8]>, object: &[u8]) -> Option<u32> {
     let size = object.len();
     let lead = object.first_chunk::<W>()?;
-    for (index, block) in slab.place().slots_bytes().chunks(TOGETHER * size).enumerate() {
+    for (index, block) in (0u32..).zip(slab.bytes().chunks(TOGETHER * size)) {
         if !any::<W>(block, size, lead) {
             continue;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a slab has 2^24 slots")]
-        let first = index as u32 * TOGETHER as u32;
         let mut occupied = bits::each(slab.occupied(index), 0);
         let found = occupied.find(|&slot| {
             let at = slot as usize * size;
             block.get(at..at + size) == Some(object)
         });
         if let Some(slot) = found {
-            return Some(first + slot);
+            return Some(index * 64 + slot);
         }
     }
     None

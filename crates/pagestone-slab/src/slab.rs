@@ -1,186 +1,289 @@
-//! One slab: which slots are occupied, which is the lowest vacant one, and what lies in them.
+//! One slab: which slots are occupied, and what lies in them.
 
-use crate::{bits, class::Class, place::Place};
+use pagestone_storage::raw::{Content, Marks, Slots};
 
-/// The last generation: a slot that had it rests until its slab is released.
-pub(crate) const GENERATION_MAX: u8 = u8::MAX;
+use crate::{
+    bits,
+    class::{Class, Form},
+    error::{Error, Result},
+    place::Anonymous,
+};
 
-/// Equal slots in one place, and what the writer knows of them.
+const PAGE: usize = 4 << 10;
+
+/// Equal slots in one place.
 ///
-/// The bitmap in the place says what is occupied. All else can be counted from it again.
+/// A cache line; a look at an object that is as long as its slot needs no other but the object's
+/// and that of its mark or bit.
 #[derive(Debug)]
-pub(crate) struct Slab<P> {
-    place: P,
-    /// A bit for each word of the bitmap that has a slot to take.
-    summary: Box<[u64]>,
-    /// No word of the bitmap below this one has a slot to take.
-    from: usize,
-    /// Occupied slots.
-    live: u32,
-    /// Vacant slots that may be taken.
-    vacant: u32,
-    /// Where the slab stands.
-    pub(crate) seat: Seat,
-    /// Vacant slots that nobody may take, once there are some.
-    resting: Option<Box<[u64]>>,
-}
-
-/// Where a slab stands among others.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seat {
-    pub(crate) number: u32,
-    /// Its second number, where slabs have two.
-    pub(crate) second: u32,
-    pub(crate) class: Class,
+#[repr(align(64))]
+pub(crate) struct Slab<C: Content + ?Sized> {
+    /// None where objects are not as long as their slots.
+    slots: Slots<C>,
+    /// What they need instead.
+    unlike: Option<Box<Unlike<C>>>,
     /// Which of its pool it is, in the order they were made.
     pub(crate) position: u32,
+    pub(crate) class: Class,
+    /// Whether its pool knows that it may have a slot to take.
+    pub(crate) has_room: bool,
+    /// Whether it uses memory page by page.
+    is_paged: bool,
 }
 
-impl<P: Place> Slab<P> {
-    /// Takes over a place without occupied slots.
-    pub(crate) fn new(place: P, seat: Seat) -> Self {
-        let slots = place.slots();
-        let words = slots.div_ceil(64) as usize;
-        let mut summary: Box<[u64]> = vec![!0; words.div_ceil(64)].into();
-        if let (Some(last), used @ 1..) = (summary.last_mut(), words % 64) {
-            *last = !(!0 << used);
-        }
-        Self { place, summary, from: 0, live: 0, vacant: slots, seat, resting: None }
+const _: () = assert!(size_of::<Slab<[u8]>>() == 64);
+
+/// Objects that are not as long as their slots.
+#[derive(Debug)]
+struct Unlike<C: Content + ?Sized> {
+    slots: Slots<C>,
+    /// Length less 1 of each object that may be shorter than its slot.
+    lengths: Box<[u16]>,
+    /// What is spilled, if this is what the slab is for.
+    spilled: Box<[Option<Box<C>>]>,
+    /// Bytes of all objects.
+    payload: u64,
+}
+
+/// A slab that is not there.
+impl<C: Content + ?Sized> Default for Slab<C> {
+    fn default() -> Self {
+        let (slots, unlike) = (Slots::default(), None);
+        Self { slots, unlike, position: 0, class: Class::of(0), has_room: false, is_paged: false }
+    }
+}
+
+impl<C: Content + ?Sized> Slab<C> {
+    /// Makes a slab of vacant slots.
+    pub(crate) fn new(
+        home: &mut Anonymous,
+        class: Class,
+        (count, marks): (u32, Marks),
+    ) -> Result<Self> {
+        let shape = (class.slot_size() as usize, count);
+        let memory = home.memory(Slots::<C>::memory_len(shape, marks))?;
+        let slots = Slots::new(memory, shape, marks)
+            .ok_or_else(|| Error::argument("slots longer than their memory"))?;
+        let (count, is_paged) = (count as usize, home.is_paged());
+        let (lengths, spilled) = match class.form() {
+            Form::Exact => return Ok(Self { slots, class, is_paged, ..Self::default() }),
+            Form::Ranged => (vec![0; count].into(), Box::default()),
+            Form::Spilled => (Box::default(), (0..count).map(|_| None).collect()),
+        };
+        let unlike = Some(Box::new(Unlike { slots, lengths, spilled, payload: 0 }));
+        Ok(Self { unlike, class, is_paged, ..Self::default() })
     }
 
-    pub(crate) fn slots(&self) -> u32 {
-        self.place.slots()
+    pub(crate) fn is_there(&self) -> bool {
+        self.slots().count() != 0
     }
 
+    /// The slots, whatever lies in them.
     #[inline]
+    fn slots(&self) -> &Slots<C> {
+        self.unlike.as_ref().map_or(&self.slots, |unlike| &unlike.slots)
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.slots().count()
+    }
+
     pub(crate) fn live(&self) -> u32 {
-        self.live
+        self.slots().live()
     }
 
+    /// Whether nothing is in it, as far as can be told at a glance.
     #[inline]
+    pub(crate) fn seems_empty(&self) -> bool {
+        self.slots.live() == 0
+    }
+
+    /// Vacant slots that may be taken.
     pub(crate) fn vacant(&self) -> u32 {
-        self.vacant
+        self.count() - self.live() - self.slots().resting()
     }
 
-    pub(crate) fn place(&self) -> &P {
-        &self.place
+    /// Whether nothing is in it and some of it can never be used again.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.live() == 0 && self.slots().resting() != 0
     }
 
-    /// Bytes of it all.
-    pub(crate) fn mapped(&self) -> u64 {
-        let resting = self.resting.as_ref().map_or(0, |words| size_of_val(&**words));
-        let books = size_of_val(&*self.summary) + resting + size_of::<Self>();
-        self.place.mapped() + books as u64
+    /// Bytes of all objects.
+    pub(crate) fn payload(&self) -> u64 {
+        let exact = || u64::from(self.slots.live()) * self.slots.size() as u64;
+        self.unlike.as_ref().map_or_else(exact, |unlike| unlike.payload)
+    }
+
+    /// Bytes of all but the slab itself; those at its end that were never stored to where pages
+    /// are not used for them.
+    pub(crate) fn mapped(&self) -> (u64, u64) {
+        let beside = self.unlike.as_ref().map_or(0, |unlike| unlike.beside());
+        let unused = if self.is_paged { self.untouched() / PAGE * PAGE } else { 0 };
+        (self.slots().mapped() as u64 + beside, unused as u64)
+    }
+
+    /// Bytes at the end of its slots that were never stored to.
+    pub(crate) fn untouched(&self) -> usize {
+        self.slots().mapped().saturating_sub(self.slots().used())
     }
 
     /// Whether a slot is occupied; no for a slot that is not there.
-    #[inline]
     pub(crate) fn is_live(&self, slot: u32) -> bool {
-        self.place.bits(slot as usize / 64) >> (slot % 64) & 1 == 1
+        self.slots().occupied(slot).is_some()
     }
 
     /// What lies in an occupied slot.
     #[inline]
-    pub(crate) fn get(&self, slot: u32) -> Option<&P::Content> {
-        self.place.live(slot)
+    pub(crate) fn get(&self, slot: u32) -> Option<&C> {
+        match self.slots.occupied(slot) {
+            Some(object) => Some(object),
+            None => self.unlike.as_ref()?.get(slot),
+        }
     }
 
-    /// As [`get`](Self::get), if the slot was used so often.
+    /// As [`get`](Self::get), if the slot was used so often. Only where slots have generations and
+    /// objects are as long as they.
     #[inline]
-    pub(crate) fn checked(&self, slot: u32, generation: u8) -> Option<&P::Content> {
-        self.place.live_of(slot, generation)
+    pub(crate) fn marked(&self, slot: u32, generation: u8) -> Option<&C> {
+        self.slots.marked(slot, generation)
     }
 
+    /// As [`get`](Self::get), only where objects are as long as their slots.
+    #[inline]
+    pub(crate) fn unmarked(&self, slot: u32) -> Option<&C> {
+        self.slots.occupied(slot)
+    }
+
+    /// As [`get`](Self::get), if ids of the slot have this generation.
+    pub(crate) fn checked(&self, slot: u32, generation: u8) -> Option<&C> {
+        if self.generation(slot) == generation { self.get(slot) } else { None }
+    }
+
+    /// What ids of an occupied slot have; 1 where slots have no generations.
     #[inline]
     pub(crate) fn generation(&self, slot: u32) -> u8 {
-        self.place.generation(slot)
+        self.slots().mark(slot)
     }
 
-    /// Puts an object into the lowest slot that may be taken, and returns the slot.
+    /// As [`add`](Self::add), where this is a matter of a few instructions.
     #[inline]
-    pub(crate) fn add(&mut self, object: &P::Content) -> Option<u32> {
-        self.from = bits::lowest(&self.summary, self.from)?;
-        let index = self.from;
-        let free = self.takeable(index);
-        let bit = free & free.wrapping_neg();
-        #[expect(clippy::cast_possible_truncation, reason = "below the count of words")]
-        let slot = index as u32 * 64 + free.trailing_zeros();
-        let generation = self.place.generation(slot).saturating_add(1);
-        self.place.set_generation(slot, generation);
-        self.place.put(slot, object);
-        self.place.set_bits(index, self.place.bits(index) | bit);
-        self.live += 1;
-        self.vacant -= 1;
-        if free == bit {
-            bits::clear(&mut self.summary, index);
+    pub(crate) fn add_near(&mut self, object: &C) -> Option<(u32, u8)> {
+        self.slots.add_near(object)
+    }
+
+    /// Puts an object into the lowest slot that may be taken, and returns the slot with its
+    /// generation.
+    pub(crate) fn add(&mut self, object: &C) -> Option<(u32, u8)> {
+        match &mut self.unlike {
+            None => self.slots.add(object),
+            Some(unlike) => unlike.add(object),
         }
-        Some(slot)
     }
 
     /// Makes an occupied slot vacant; returns false where it is none.
     #[inline]
     pub(crate) fn vacate(&mut self, slot: u32) -> bool {
-        if !self.is_live(slot) {
-            return false;
-        }
-        let index = slot as usize / 64;
-        self.place.set_bits(index, self.place.bits(index) & !(1 << (slot % 64)));
-        self.place.vacated(slot);
-        self.live -= 1;
-        if self.place.generation(slot) == GENERATION_MAX {
-            self.rest(slot);
-            return true;
-        }
-        self.vacant += 1;
-        bits::set(&mut self.summary, index);
-        self.from = self.from.min(index);
-        true
+        self.slots.vacate(slot) || (self.unlike.is_some() && self.vacate_unlike(slot))
+    }
+
+    /// As [`vacate`](Self::vacate), if the slot was used so often. Only where slots have
+    /// generations and objects are as long as they.
+    #[inline]
+    pub(crate) fn vacate_marked(&mut self, slot: u32, generation: u8) -> bool {
+        self.slots.vacate_marked(slot, generation)
+    }
+
+    #[inline(never)]
+    fn vacate_unlike(&mut self, slot: u32) -> bool {
+        self.unlike.as_mut().is_some_and(|unlike| unlike.vacate(slot))
     }
 
     /// Puts another object of the same length into an occupied slot.
-    pub(crate) fn replace(&mut self, slot: u32, object: &P::Content) {
-        self.place.put(slot, object);
+    pub(crate) fn replace(&mut self, slot: u32, object: &C) {
+        match &mut self.unlike {
+            None => {
+                let fits = self.slots.put_padded(slot, object);
+                debug_assert!(fits, "an object of its class");
+            }
+            Some(unlike) => unlike.replace(slot, object),
+        }
     }
 
-    /// Whether nothing is in it and some of it can never be used again.
-    pub(crate) fn is_worn(&self) -> bool {
-        self.live == 0 && self.vacant < self.slots()
+    /// How many words of bits there are.
+    fn words(&self) -> u32 {
+        self.count().div_ceil(64)
     }
 
-    /// How many words the bitmap has.
-    fn words(&self) -> usize {
-        self.slots().div_ceil(64) as usize
+    /// The occupied slots among the 64 from `64 * index` on.
+    pub(crate) fn occupied(&self, index: u32) -> u64 {
+        self.slots().word(index)
     }
 
-    /// The occupied slots that word `index` of the bitmap stands for.
-    #[inline]
-    pub(crate) fn occupied(&self, index: usize) -> u64 {
-        self.place.bits(index)
+    /// All slots, one behind the other; each is as long as what lies in it.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.slots.bytes()
     }
 
     /// Occupied slots with what lies in them, lowest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &P::Content)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &C)> {
         (0..self.words()).flat_map(|index| {
-            #[expect(clippy::cast_possible_truncation, reason = "below the count of words")]
-            let slots = bits::each(self.occupied(index), index as u32 * 64);
-            slots.filter_map(|slot| Some((slot, self.place.live(slot)?)))
+            let slots = bits::each(self.occupied(index), index * 64);
+            slots.filter_map(|slot| Some((slot, self.get(slot)?)))
         })
     }
+}
 
-    /// Keeps a vacant slot from use.
-    #[cold]
-    fn rest(&mut self, slot: u32) {
-        let words = self.words();
-        bits::set(self.resting.get_or_insert_with(|| vec![0; words].into()), slot as usize);
+impl<C: Content + ?Sized> Unlike<C> {
+    #[inline(never)]
+    fn get(&self, slot: u32) -> Option<&C> {
+        let object = self.slots.occupied(slot)?;
+        if let Some(spilled) = self.spilled.get(slot as usize) {
+            return spilled.as_deref();
+        }
+        object.first(usize::from(*self.lengths.get(slot as usize)?) + 1)
     }
 
-    /// The slots of a word that may be taken.
-    #[inline]
-    fn takeable(&self, index: usize) -> u64 {
-        let rest = self.slots() as usize - index * 64;
-        let there = if rest < 64 { !(!0 << rest) } else { !0 };
-        let resting = self.resting.as_ref().map_or(0, |words| words[index]);
-        !(self.place.bits(index) | resting) & there
+    fn add(&mut self, object: &C) -> Option<(u32, u8)> {
+        // What is spilled leaves its slot, which has no bytes, empty.
+        let (slot, mark) = self.slots.add_padded(object.first(0)?)?;
+        self.put(slot, object);
+        Some((slot, mark))
+    }
+
+    fn replace(&mut self, slot: u32, object: &C) {
+        self.payload -= self.get(slot).map_or(0, |before| before.as_bytes().len() as u64);
+        self.put(slot, object);
+    }
+
+    /// Puts an object into a slot that was taken and holds nothing that is counted.
+    fn put(&mut self, slot: u32, object: &C) {
+        let len = object.as_bytes().len() as u64;
+        self.payload += len;
+        if let Some(spilled) = self.spilled.get_mut(slot as usize) {
+            *spilled = Some(object.boxed());
+            return;
+        }
+        if let Some(stored) = self.lengths.get_mut(slot as usize) {
+            *stored = u16::try_from(len.saturating_sub(1)).unwrap_or(u16::MAX);
+        }
+        let fits = self.slots.put_padded(slot, object);
+        debug_assert!(fits, "an object of its class");
+    }
+
+    fn vacate(&mut self, slot: u32) -> bool {
+        let Some(object) = self.get(slot) else { return false };
+        self.payload -= object.as_bytes().len() as u64;
+        if let Some(spilled) = self.spilled.get_mut(slot as usize) {
+            *spilled = None;
+        }
+        self.slots.vacate(slot)
+    }
+
+    /// Bytes beside the slots.
+    fn beside(&self) -> u64 {
+        let tables = size_of_val(&*self.lengths) + size_of_val(&*self.spilled) + size_of::<Self>();
+        let spilled = self.spilled.iter().flatten();
+        tables as u64 + spilled.map(|object| object.as_bytes().len() as u64).sum::<u64>()
     }
 }
 
@@ -188,73 +291,61 @@ impl<P: Place> Slab<P> {
 #[expect(clippy::cast_possible_truncation, reason = "bytes of made-up objects")]
 mod tests {
     use super::*;
-    use crate::{
-        class::Form,
-        place::{Anonymous, Generations, Home as _, Memory, Shape},
-    };
 
-    fn slab(slot_size: u32, slots: u32, generations: Generations) -> Slab<Memory<[u8]>> {
-        let shape = Shape { form: Form::Exact, slot_size, slots, generations };
-        let place = Anonymous::default().make(shape).unwrap();
-        Slab::new(place, Seat { number: 1, second: 0, class: Class::of(1), position: 0 })
+    fn slab(len: usize, slots: u32, marks: Marks) -> Slab<[u8]> {
+        Slab::new(&mut Anonymous::default(), Class::of(len), (slots, marks)).unwrap()
     }
 
-    fn fill(slab: &mut Slab<Memory<[u8]>>, len: usize) -> u32 {
+    fn fill(slab: &mut Slab<[u8]>, len: usize) -> u32 {
         let mut count = 0u32;
         loop {
             let object: Vec<u8> = (0..len).map(|at| (count as usize * 31 + at) as u8).collect();
-            let Some(slot) = slab.add(&object) else { return count };
+            let Some((slot, _)) = slab.add(&object) else { return count };
             assert_eq!(slot, count, "the lowest first");
             count += 1;
         }
     }
 
-    /// Lengths around words of the memory, slots around words of the bitmap and of its summary.
+    /// Lengths around words of the memory and around classes, slots around words of the bitmap and
+    /// of its summary.
     #[test]
     fn every_slot_holds_its_bytes_to_the_last() {
-        for len in (1..=20u32).chain([63, 64, 65, 255]) {
+        for len in (1..=20usize).chain([63, 64, 65, 255, 256, 257, 1000]) {
             for slots in [1, 2, 63, 64, 65, 127, 4095, 4096, 4097] {
-                let mut slab = slab(len, slots, Generations::None);
-                let count = fill(&mut slab, len as usize);
-                assert!(slots == count && count == slab.slots() && slab.vacant() == 0);
+                let mut slab = slab(len, slots, Marks::Kept);
+                let count = fill(&mut slab, len);
+                assert!(slots == count && count == slab.count() && slab.vacant() == 0);
+                assert_eq!(slab.payload(), u64::from(count) * len as u64);
                 for (slot, object) in slab.iter() {
                     let first = (slot as usize * 31) as u8;
                     let right = |(at, byte): (usize, &u8)| *byte == first.wrapping_add(at as u8);
-                    assert!(object.iter().enumerate().all(right), "{len} {slot} of {slots}");
+                    assert!(object.len() == len && object.iter().enumerate().all(right), "{slot}");
                 }
                 assert_eq!(slab.iter().count(), count as usize);
             }
         }
     }
 
-    #[test]
-    fn the_lowest_vacant_slot_is_taken_first() {
-        let mut slab = slab(8, 10_000, Generations::None);
-        fill(&mut slab, 8);
-        let gaps = [9_999, 64, 4_097, 63, 5];
-        for gap in gaps {
-            assert!(slab.vacate(gap));
-            assert!(!slab.vacate(gap), "only once");
-            assert_eq!(slab.get(gap), None);
-        }
-        for gap in [5, 63, 64, 4_097, 9_999] {
-            assert_eq!(slab.add(&[1; 8]), Some(gap));
-        }
-        assert_eq!(slab.add(&[1; 8]), None);
-        assert!(!slab.vacate(slab.slots()), "no slot behind the last");
-    }
-
+    /// The same three ways to hold an object: as long as its slot, shorter, and elsewhere.
     #[test]
     fn a_slot_rests_when_its_generations_are_used_up() {
-        let mut slab = slab(3, 2, Generations::Counted);
-        for generation in 1..=GENERATION_MAX {
-            assert_eq!(slab.add(b"abc"), Some(0));
-            assert_eq!(slab.generation(0), generation);
-            assert!(slab.vacate(0));
+        for len in [3, 300, 70_000] {
+            let object = vec![7; len];
+            let mut slab = slab(len, 2, Marks::Kept);
+            for generation in (1..=u8::MAX).step_by(2) {
+                assert_eq!(slab.add(&object), Some((0, generation)));
+                assert_eq!(slab.checked(0, generation), Some(&*object));
+                assert_eq!(slab.payload(), len as u64);
+                assert!(!slab.vacate_marked(0, generation.wrapping_sub(2)));
+                assert_eq!(slab.checked(0, generation.wrapping_sub(2)), None);
+                assert!(slab.vacate(0), "{generation} of {len}");
+                assert!(!slab.vacate(0) && slab.checked(0, generation).is_none());
+            }
+            assert!(slab.is_worn());
+            assert_eq!((slab.live(), slab.vacant(), slab.payload()), (0, 1, 0));
+            let (slot, _) = slab.add(&object).unwrap();
+            assert_eq!(slot, 1, "slot 0 would begin again");
+            assert_eq!((slab.add(&object), slab.get(0)), (None, None));
         }
-        assert!(slab.is_worn());
-        assert_eq!((slab.live(), slab.vacant()), (0, slab.slots() - 1));
-        assert_eq!(slab.add(b"abc"), Some(1), "slot 0 would begin again");
-        assert_eq!(slab.add(b"abc"), None);
     }
 }

@@ -1,10 +1,12 @@
 //! Counts of a store and of each of its pools.
 
-use crate::{class::Class, place::Home, pools::Pools};
+use pagestone_storage::raw::Content;
+
+use crate::{class::Class, pools::Pools};
 
 /// What a store counts. Lengths are bytes.
 ///
-/// Counted as objects come and go; a walk over all objects finds the same.
+/// Summed up over all slabs when asked for; a walk over all objects finds the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -80,7 +82,7 @@ impl PoolStats {
         if self.slot_size == 0 { 0.0 } else { wasted(self.slots_len(), self.payload) }
     }
 
-    pub(crate) fn of<H: Home>(pools: &Pools<H>, class: Class) -> Self {
+    pub(crate) fn of<C: Content + ?Sized>(pools: &Pools<C>, class: Class) -> Self {
         let facts = pools.facts(class);
         Self {
             slot_size: u64::from(class.slot_size()),
@@ -99,7 +101,7 @@ fn wasted(all: u64, used: u64) -> f64 {
 }
 
 impl Stats {
-    pub(crate) fn of<H: Home>(pools: &Pools<H>, index_len: u64) -> Self {
+    pub(crate) fn of<C: Content + ?Sized>(pools: &Pools<C>, index_len: u64) -> Self {
         let rows: Vec<PoolStats> =
             pools.classes().map(|class| PoolStats::of(pools, class)).collect();
         let sum = |part: fn(&PoolStats) -> u64| rows.iter().map(part).sum::<u64>();

@@ -9,15 +9,14 @@ use crate::{
     error::{Error, Result},
     growth::Growth,
     id::ObjectId,
-    place::{Anonymous, Generations, Memory},
-    pools::{Numbers, Pools, Spot},
+    pools::{Generations, Numbers, Pools, Spot},
     scan,
     slab::Slab,
     stats::{PoolStats, Stats},
     values::{Values, class_of},
 };
 
-type Objects = Pools<Anonymous<[u8]>>;
+type Objects = Pools<[u8]>;
 
 /// So many values of one pool are searched for one by one; more by one walk over the pool.
 const ONE_BY_ONE: usize = 4;
@@ -94,8 +93,7 @@ impl ObjectStoreOptions {
     ///
     /// `InvalidArgument` for settings that cannot work.
     pub fn make(self) -> Result<ObjectStore> {
-        let objects =
-            Pools::new(Anonymous::default(), self.growth, (self.generations, self.numbers))?;
+        let objects = Pools::new(self.growth, (self.generations, self.numbers))?;
         let values = (self.numbers == Numbers::FreshAndSmall).then(Box::default);
         Ok(ObjectStore { objects, values })
     }
@@ -124,14 +122,25 @@ impl ObjectStore {
     /// `InvalidArgument` for a length of 0; `OutOfSpace` when memory is short.
     #[inline]
     pub fn add(&mut self, object: &[u8]) -> Result<ObjectId> {
+        // Nothing of 0 bytes was ever added, so it is not near.
+        if self.values.is_none()
+            && let Some((spot, generation)) = self.objects.add_near(Class::of(object.len()), object)
+        {
+            return Ok(ObjectId::new(spot, generation));
+        }
+        self.add_elsewhere(object)
+    }
+
+    #[inline(never)]
+    fn add_elsewhere(&mut self, object: &[u8]) -> Result<ObjectId> {
         if object.is_empty() {
             return Err(Error::argument("an object of 0 bytes"));
         }
-        let spot = self.objects.add(Class::of(object.len()), object)?;
+        let (spot, generation) = self.objects.add(Class::of(object.len()), object)?;
         if self.values.is_some() {
             self.index(spot);
         }
-        Ok(self.id(spot))
+        Ok(ObjectId::new(spot, generation))
     }
 
     /// Adds objects and returns their ids, in order.
@@ -162,17 +171,26 @@ impl ObjectStore {
     /// `StaleId` for an id that names no object here.
     #[inline]
     pub fn get(&self, id: ObjectId) -> Result<&[u8]> {
-        match self.find(id) {
+        let (spot, generation) = id.parts();
+        match self.objects.checked_near(spot, generation) {
             Some(object) => Ok(object),
-            None => Err(self.stale(id)),
+            None => self.get_elsewhere(id),
         }
+    }
+
+    /// Lends an object whose slot has another length, or refuses the id.
+    #[inline(never)]
+    fn get_elsewhere(&self, id: ObjectId) -> Result<&[u8]> {
+        let (spot, generation) = id.parts();
+        self.objects.checked(spot, generation).ok_or_else(|| self.stale(id))
     }
 
     /// Returns whether the id names an object.
     #[inline]
     #[must_use]
     pub fn contains(&self, id: ObjectId) -> bool {
-        self.find(id).is_some()
+        let (spot, generation) = id.parts();
+        self.objects.checked(spot, generation).is_some()
     }
 
     /// Removes an object; its slot is used again first. A slab that gets empty is given back when
@@ -183,13 +201,11 @@ impl ObjectStore {
     /// `StaleId` for an id that names no object here.
     #[inline]
     pub fn remove(&mut self, id: ObjectId) -> Result<()> {
-        let Some(len) = self.find(id).map(<[u8]>::len) else { return Err(self.stale(id)) };
-        let (spot, _) = id.parts();
+        let (spot, generation) = id.parts();
         if self.values.is_some() {
-            self.forget(spot);
+            self.forget(id);
         }
-        self.objects.remove(spot, len);
-        Ok(())
+        if self.objects.remove_checked(spot, generation) { Ok(()) } else { Err(self.stale(id)) }
     }
 
     /// Puts another object of the same length in an object's place, and returns its id: in memory
@@ -206,11 +222,9 @@ impl ObjectStore {
         }
         let (spot, _) = id.parts();
         if self.values.is_some() {
-            self.forget(spot);
+            self.forget(id);
         }
-        if let Some(slab) = self.objects.slab_mut(spot.number) {
-            slab.replace(spot.slot, object);
-        }
+        self.objects.replace(spot, object);
         if self.values.is_some() {
             self.index(spot);
         }
@@ -226,9 +240,9 @@ impl ObjectStore {
             let spot = self.objects.second_spot(values.find(&self.objects, value)?)?;
             return Some(self.id(spot));
         }
-        self.objects.row(class).find_map(|slab| {
+        self.objects.row(class).find_map(|(number, slab)| {
             let slot = scan::find(slab, value)?;
-            Some(self.id(Spot { number: slab.seat.number, slot }))
+            Some(self.id(Spot { number, slot }))
         })
     }
 
@@ -316,14 +330,7 @@ impl ObjectStore {
     /// The longest object that lies in a slot.
     pub const OBJECT_LEN_MAX: usize = OBJECT_LEN_MAX;
 
-    #[inline]
-    fn find(&self, id: ObjectId) -> Option<&[u8]> {
-        let (spot, generation) = id.parts();
-        self.objects.slab(spot.number)?.checked(spot.slot, generation)
-    }
-
     /// The id of an occupied slot.
-    #[inline]
     fn id(&self, spot: Spot) -> ObjectId {
         let slab = self.objects.slab(spot.number);
         ObjectId::new(spot, slab.map_or(0, |slab| slab.generation(spot.slot)))
@@ -334,7 +341,7 @@ impl ObjectStore {
         let (spot, _) = id.parts();
         let why = match self.objects.slab(spot.number) {
             None => "no slab of its number: released, or of another store",
-            Some(slab) if slab.slots() <= spot.slot => "no such slot in its slab",
+            Some(slab) if slab.count() <= spot.slot => "no such slot in its slab",
             Some(slab) if !slab.is_live(spot.slot) => "removed",
             Some(_) => "removed, and its slot used again",
         };
@@ -374,20 +381,20 @@ impl ObjectStore {
     }
 
     #[inline(never)]
-    fn forget(&mut self, spot: Spot) {
+    fn forget(&mut self, id: ObjectId) {
+        let (spot, generation) = id.parts();
         let (Some(values), Some(index)) = (&mut self.values, self.objects.second_index(spot))
         else {
             return;
         };
-        if let Some(object) = self.objects.get(spot) {
+        if let Some(object) = self.objects.checked(spot, generation) {
             values.remove(&self.objects, index, object);
         }
     }
 }
 
 /// The objects of a slab with their ids.
-fn objects_of(slab: &Slab<Memory<[u8]>>) -> impl Iterator<Item = (ObjectId, &[u8])> {
-    let number = slab.seat.number;
+fn objects_of((number, slab): (u32, &Slab<[u8]>)) -> impl Iterator<Item = (ObjectId, &[u8])> {
     slab.iter().map(move |(slot, object)| {
         (ObjectId::new(Spot { number, slot }, slab.generation(slot)), object)
     })

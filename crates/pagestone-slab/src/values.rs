@@ -7,14 +7,11 @@ use hashbrown::HashMap;
 
 use crate::{
     class::Class,
-    growth::SLOT_BITS,
-    place::{Anonymous, Memory},
-    pools::Pools,
-    slab::Slab,
+    pools::{Pools, Spot},
     table::Table,
 };
 
-type Objects = Pools<Anonymous<[u8]>>;
+type Objects = Pools<[u8]>;
 
 /// The next table is for so many twentieths of the objects that are there.
 const GROWTH: usize = 24;
@@ -125,10 +122,10 @@ impl Values {
                 copies.entries.iter().copied().filter(is_copy)
             })
             .collect();
-        let slabs: Vec<&Slab<Memory<[u8]>>> = objects.slabs().collect();
-        for slab in slabs {
+        for (number, slab) in objects.slabs() {
+            let Some(first) = objects.second_index(Spot { number, slot: 0 }) else { continue };
             for (slot, object) in slab.iter() {
-                let other = (slab.seat.second << SLOT_BITS | slot) + 1;
+                let other = (first | slot) + 1;
                 if other != entry && !copies.contains(&other) {
                     table.insert(self.hasher.hash_one(object), other);
                 }

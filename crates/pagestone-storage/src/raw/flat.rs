@@ -26,7 +26,7 @@ const RESERVED_MAX: u64 = 1 << 40;
 /// assert!(slots.open(64));
 /// assert!(slots.put(7, &70));
 /// assert_eq!((slots.get(7), slots.get(8)), (Some(&70), None));
-/// assert!(slots.remove(7) && !slots.remove(7));
+/// assert_eq!((slots.remove(7), slots.remove(7)), (Some(1 << 7), None));
 /// # Ok::<(), pagestone_storage::Error>(())
 /// ```
 pub struct Flat<T> {
@@ -138,16 +138,42 @@ impl<T: Pod> Flat<T> {
         true
     }
 
-    /// Clears the bit of a slot; returns false when it was not set.
+    /// Puts a value into the lowest slot of those that [`word`](Self::word)`(at)` stands for whose
+    /// bit is not set, sets it, and returns the slot; `None`, and nothing is done, when all are set
+    /// or not open.
     #[inline]
-    pub fn remove(&mut self, index: u32) -> bool {
+    pub fn put_in_word(&mut self, at: usize, value: &T) -> Option<u32> {
+        if self.open / 64 <= at {
+            return None;
+        }
+        let word = self.load(at);
+        if word == !0 {
+            return None;
+        }
+        let index = at * 64 + word.trailing_ones() as usize;
+        let slot = self.slots.as_ptr().wrapping_add(index);
+        // SAFETY: the word is below `open`, so the slot is inside the range (F2, F3), and `&mut
+        // self` is alone with it.
+        unsafe { slot.write(*value) };
+        self.store(at, word | (word + 1));
+        u32::try_from(index).ok()
+    }
+
+    /// Clears the bit of a slot; returns the bits of its [`word`](Self::word) as they were, `None`
+    /// when its own was not set.
+    #[inline]
+    pub fn remove(&mut self, index: u32) -> Option<u64> {
         let index = index as usize;
         if self.open <= index {
-            return false;
+            return None;
         }
         let word = self.load(index / 64);
-        self.store(index / 64, word & !(1 << (index % 64)));
-        word >> (index % 64) & 1 == 1
+        let left = word & !(1 << (index % 64));
+        if left == word {
+            return None;
+        }
+        self.store(index / 64, left);
+        Some(word)
     }
 
     /// Returns the bits of 64 slots, the lowest in the lowest bit; 0 for those that are not open.
@@ -206,7 +232,8 @@ mod tests {
         assert!(1000 <= slots.capacity() && slots.capacity().is_multiple_of(64));
         assert!(!slots.open(65) && !slots.open(slots.capacity() + 64) && slots.open(128));
         for index in [128, 129, 1_000_000, u32::MAX] {
-            assert!(!slots.put(index, b"abc") && !slots.remove(index), "{index}");
+            assert!(!slots.put(index, b"abc") && slots.remove(index).is_none(), "{index}");
+            assert_eq!(slots.put_in_word(index as usize / 64, b"abc"), None);
             assert_eq!((slots.get(index), slots.word(index as usize / 64)), (None, 0), "{index}");
         }
         for index in 0..128u32 {
@@ -214,6 +241,16 @@ mod tests {
         }
         for index in 0..128u32 {
             assert_eq!(slots.get(index), Some(&[index.to_le_bytes()[0]; 3]));
+        }
+        assert_eq!((slots.word(0), slots.word(1), slots.word(2)), (!0, !0, 0));
+        assert_eq!(slots.put_in_word(1, b"abc"), None);
+        for index in [127, 64, 90] {
+            assert_eq!(slots.remove(index), Some(slots.word(1) | 1 << (index % 64)));
+            assert_eq!((slots.remove(index), slots.get(index)), (None, None));
+        }
+        for index in [64, 90, 127] {
+            assert_eq!(slots.put_in_word(1, b"xyz"), Some(index));
+            assert_eq!(slots.get(index), Some(b"xyz"));
         }
         assert_eq!((slots.word(0), slots.word(1), slots.word(2)), (!0, !0, 0));
     }
@@ -249,6 +286,6 @@ mod tests {
         assert!(slots.open(1 << 32));
         assert!(slots.put(u32::MAX, &9) && slots.get(u32::MAX) == Some(&9));
         assert_eq!(slots.get(u32::MAX - 1), None);
-        assert!(slots.remove(u32::MAX) && slots.get(u32::MAX).is_none());
+        assert!(slots.remove(u32::MAX).is_some() && slots.get(u32::MAX).is_none());
     }
 }

@@ -18,6 +18,9 @@ use crate::{
 /// From this length on memory is mapped; what is shorter would waste pages.
 const MAPPED_MIN: usize = 256 << 10;
 
+/// Bytes of a huge page where they are not more.
+const HUGE: usize = 2 << 20;
+
 /// What shorter memory is aligned to, and rounded up to: a cache line.
 const LINE: usize = 64;
 
@@ -74,6 +77,7 @@ pub struct Extent {
     /// E1: bytes below were cut off, none above.
     used: usize,
     len: usize,
+    pages: Pages,
 }
 
 /// Whether an extent asks for huge pages.
@@ -100,13 +104,28 @@ impl Extent {
             range.advise_huge();
         }
         let len = usize::try_from(range.capacity()).map_err(|_| out_of_memory())?;
-        Ok(Self { range: Arc::new(range), used: 0, len })
+        Ok(Self { range: Arc::new(range), used: 0, len, pages })
     }
 
     /// Returns how many bytes are left to be cut off.
     #[must_use]
     pub fn rest(&self) -> usize {
         self.len - self.used
+    }
+
+    /// Returns what of the memory is in use, where the last `untouched` bytes that were cut off were
+    /// never stored to: so many of these have no page, and so many bytes that were not cut off have
+    /// one.
+    #[must_use]
+    pub fn edge(&self, untouched: usize) -> (usize, usize) {
+        let page = match self.pages {
+            Pages::Small => rustix::param::page_size(),
+            Pages::Huge => HUGE,
+        };
+        let base = self.range.base().as_ptr() as usize;
+        let touched = base + self.used.saturating_sub(untouched);
+        let in_use = touched.next_multiple_of(page).min(base + self.len) - base;
+        (self.used.saturating_sub(in_use), in_use.saturating_sub(self.used))
     }
 
     /// Cuts off zeroed memory of `len` bytes, rounded up to whole cache lines; `None` when so much
@@ -235,6 +254,11 @@ impl<C: Content + ?Sized> Owned<C> {
         // SAFETY: the rest of `room` was checked too; zeros keep O3.
         unsafe { to.wrapping_add(bytes.len()).write_bytes(0, room - bytes.len()) }
         true
+    }
+
+    /// The first byte (O1, O2).
+    pub(super) fn base(&self) -> NonNull<u8> {
+        self.base
     }
 
     /// Hints that the cache line of the byte at `at` is needed soon.
