@@ -134,6 +134,12 @@ impl<C: Content + ?Sized> Pools<C> {
         self.slabs.get(spot.number.wrapping_sub(self.first) as usize)?.get(spot.slot)
     }
 
+    /// What lies at a spot that the caller knows to be occupied.
+    #[inline]
+    pub(crate) fn held(&self, spot: Spot) -> Option<&C> {
+        self.slabs.get(spot.number.wrapping_sub(self.first) as usize)?.held(spot.slot)
+    }
+
     /// As [`get`](Self::get), if ids of what lies there have this generation.
     pub(crate) fn checked(&self, spot: Spot, generation: u8) -> Option<&C> {
         self.slab(spot.number)?.checked(spot.slot, generation)

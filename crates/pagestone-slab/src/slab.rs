@@ -148,6 +148,12 @@ impl<C: Content + ?Sized> Slab<C> {
         self.slots.marked(slot, generation)
     }
 
+    /// What lies in a slot that the caller knows to be occupied: neither bit nor mark is looked at.
+    #[inline]
+    pub(crate) fn held(&self, slot: u32) -> Option<&C> {
+        if self.unlike.is_none() { self.slots.slot(slot) } else { self.get(slot) }
+    }
+
     /// As [`get`](Self::get), only where objects are as long as their slots.
     #[inline]
     pub(crate) fn unmarked(&self, slot: u32) -> Option<&C> {

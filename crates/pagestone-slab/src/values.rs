@@ -48,7 +48,7 @@ impl Values {
     #[inline]
     pub(crate) fn find(&self, objects: &Objects, value: &[u8]) -> Option<u32> {
         let hash = self.hasher.hash_one(value);
-        let entry = self.table.find(hash, |entry| value_at(objects, entry - 1) == Some(value))?;
+        let entry = self.table.find(hash, |entry| held_at(objects, entry - 1) == Some(value))?;
         Some(entry - 1)
     }
 
@@ -59,7 +59,7 @@ impl Values {
             self.rebuild(objects, entry);
         }
         let hash = self.hasher.hash_one(value);
-        match self.table.find(hash, |found| value_at(objects, found - 1) == Some(value)) {
+        match self.table.find(hash, |found| held_at(objects, found - 1) == Some(value)) {
             None => self.table.insert(hash, entry),
             Some(first) => {
                 let copies = self.copies.entry(first).or_default();
@@ -135,7 +135,13 @@ impl Values {
     }
 }
 
-/// The object at an index.
+/// The object at an index that the table has: it goes before its object does.
+#[inline]
+fn held_at(objects: &Objects, index: u32) -> Option<&[u8]> {
+    objects.held(objects.second_spot(index)?)
+}
+
+/// The object at an index, if there still is one.
 #[inline]
 fn value_at(objects: &Objects, index: u32) -> Option<&[u8]> {
     objects.get(objects.second_spot(index)?)

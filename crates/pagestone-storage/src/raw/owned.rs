@@ -256,11 +256,6 @@ impl<C: Content + ?Sized> Owned<C> {
         true
     }
 
-    /// The first byte (O1, O2).
-    pub(super) fn base(&self) -> NonNull<u8> {
-        self.base
-    }
-
     /// Hints that the cache line of the byte at `at` is needed soon.
     #[inline]
     pub fn prefetch(&self, at: usize) {
