@@ -88,6 +88,12 @@ fn ids_that_name_nothing_are_refused() {
         assert_eq!(store.replace(id, b"x").unwrap_err().kind(), ErrorKind::StaleId);
         assert!(!store.contains(id));
     }
+    let gone = store.add(b"third").unwrap();
+    store.remove(gone).unwrap();
+    // What stands in the slot while it is vacant is no generation.
+    let vacant = ObjectId::from_bits(gone.to_bits() + 1).unwrap();
+    assert!(store.get(vacant).is_err() && store.remove(vacant).is_err());
+    assert!(!store.contains(vacant));
     assert_eq!(ObjectId::from_bits(0), None);
     assert_eq!(size_of::<Option<ObjectId>>(), 8);
     assert_eq!(store.len(), 2, "nothing happened");
