@@ -11,7 +11,7 @@ use crate::{
     core::Core,
     error::{Error, ErrorKind, Result},
     field::Field,
-    search::{count::Simd, tree::shape::TreeLayout},
+    search::{count::Simd, tree::Form},
     sys::{self, Opening, SysFile},
 };
 
@@ -229,7 +229,7 @@ fn check_header(bytes: &[u8; HEADER_SIZE]) -> Result<SidecarHeader, Flaw> {
         let found = header.version.get();
         return Err(Flaw::Unusable(format!("version {found}, this library knows {VERSION}")));
     }
-    if header.reserved != [0; 52] {
+    if header.reserved != [0; 48] {
         return unusable("reserved bytes are not zero");
     }
     if header.flags.get() & FLAG_SORTING != 0 {
@@ -251,6 +251,7 @@ fn check_content(header: &SidecarHeader, (core, len): (&Core, u64)) -> Result<Si
     let field = |stored: &StoredField| stored.decode().filter(|field| field.check(size).is_ok());
     let order = header.order.get(..header.order_count.get() as usize);
     let sorted_by: Option<Vec<Field>> = order.and_then(|order| order.iter().map(field).collect());
+    let form = Form::of_code(header.accelerator_form.get());
     let is_accelerated = 0 < header.accelerator_len.get();
     let accelerated = field(&header.accelerated).filter(|_| is_accelerated);
     let block_records = header.block_records.get();
@@ -263,7 +264,7 @@ fn check_content(header: &SidecarHeader, (core, len): (&Core, u64)) -> Result<Si
         && fits(header.accelerator_offset.get(), header.accelerator_len.get(), len)
         && (!is_accelerated
             || accelerated.is_some()
-                && header.accelerator_len.get() == TreeLayout::new(count).byte_len());
+                && form.map(|form| form.byte_len(count)) == Some(header.accelerator_len.get()));
     match sorted_by {
         Some(sorted_by) if is_whole => {
             let has_fingerprint = header.flags.get() & FLAG_FINGERPRINT != 0;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{
     keys::prefetch_line,
     many::{self, BATCH},
-    one::Search,
+    one::{self, Search},
 };
 use crate::{
     error::{Error, Result},
@@ -43,6 +43,22 @@ impl<T: Record + ?Sized> Records<T> {
     /// As [`lower_bound_image`](Self::lower_bound_image).
     pub fn equal_range_image(&self, field: Field, image: &[u8]) -> Result<Range<u64>> {
         self.search_image(field, image)?.equal_range()
+    }
+
+    /// Returns the index of the first record whose field, of at most 8 bytes, has this image,
+    /// given as the number that its bytes are.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a field of more than 8 bytes; else as
+    /// [`lower_bound_image`](Self::lower_bound_image).
+    #[inline]
+    pub fn find_image(&self, field: Field, image: u64) -> Result<Option<u64>> {
+        field.check(self.record_size())?;
+        if 8 < field.size() {
+            return Err(Error::argument(format!("field {field} has more than 8 bytes")));
+        }
+        one::find((self.core(), self.loaded()), field, image)
     }
 
     /// Looks up many images of a field of at most 8 bytes at once, each given as the number

@@ -167,7 +167,7 @@ impl<const WIDTH: usize, X: Fn([u8; WIDTH]) -> u64 + Copy> Keys for RecordKeys<'
 /// A `u64` index as `usize`: lossless for what lies in memory, harmless for a mere hint.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "callers hold an index of something in memory")]
-pub(crate) fn word_index(index: u64) -> usize {
+pub(crate) const fn word_index(index: u64) -> usize {
     index as usize
 }
 
@@ -264,6 +264,18 @@ impl Block {
     }
 }
 
+/// As [`with`], of records that were copied to `bytes`: `size` bytes each.
+pub(crate) fn with_copied<V: Visit>(
+    (bytes, size): (&[u8], usize),
+    field: Field,
+    visit: V,
+) -> V::Output {
+    let lead = field.leading();
+    #[expect(clippy::cast_possible_truncation, reason = "the image of at most 8 bytes")]
+    let key = |index: u64| lead.image(lead.bytes(&bytes[word_index(index) * size..])) as u64;
+    with_mapped((bytes, size), lead, (key, visit))
+}
+
 /// Runs `visit` with the keys of mapped records, compiled for the width of the field; with
 /// `other` for widths that no number has.
 fn with_mapped<V: Visit>(
@@ -290,7 +302,7 @@ fn with_mapped<V: Visit>(
 }
 
 /// The image of a field of at most 8 bytes.
-fn lead_word(core: &Core, lead: Field, index: u64) -> Result<u64> {
+pub(crate) fn lead_word(core: &Core, lead: Field, index: u64) -> Result<u64> {
     let mut copy = [0; 8];
     let bytes = if let Some(record) = core.record(index) {
         lead.bytes(record)

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, ops::Range};
 use super::{
     Bias, bound,
     distance::distance,
-    keys::{self, Keys, Visit},
+    keys::{self, ABSENT, Keys, Visit},
     partition,
     tree::Tree,
 };
@@ -207,6 +207,31 @@ impl<'s> Search<'s> {
         let below = distance(&low, self.value);
         let above = distance(self.value, &high);
         Ok(if below.compare(&above) == Ordering::Greater { after } else { before })
+    }
+}
+
+/// The first record whose field, of at most 8 bytes, has this image.
+pub(super) fn find(
+    (core, loaded): (&Core, &Loaded),
+    field: Field,
+    probe: u64,
+) -> Result<Option<u64>> {
+    let tree = loaded.accelerator(core, field).map(Accelerator::tree);
+    let search = LowerBound { tree, count: core.len(), probe };
+    let found = keys::with(core, field, Find(search))?;
+    Ok(Some(found).filter(|&found| found != ABSENT))
+}
+
+/// The first record whose key is the probe, or [`ABSENT`].
+struct Find<'s>(LowerBound<'s>);
+
+impl Visit for Find<'_> {
+    type Output = u64;
+
+    fn visit(self, keys: impl Keys) -> u64 {
+        let (count, probe) = (self.0.count, self.0.probe);
+        let at = self.0.visit(keys);
+        keys.found_at(at, (count, probe))
     }
 }
 

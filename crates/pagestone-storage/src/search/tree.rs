@@ -8,6 +8,7 @@
 
 pub(crate) mod shape; // what lies where; see docs/format.md
 mod build; // the bytes from the records
+pub(crate) mod counts; // computed places instead, for keys that lie evenly
 mod batch; // many searches at once
 
 use std::{
@@ -20,6 +21,7 @@ use crate::search::{
     count::{Counter, Simd, Work},
     keys::word_index,
 };
+use counts::Counts;
 use shape::{FANOUT, GROUP, Level, Marks, Node, STRETCH, TreeLayout, image, mark, word};
 
 /// A sampled tree over sorted records.
@@ -30,6 +32,8 @@ use shape::{FANOUT, GROUP, Level, Marks, Node, STRETCH, TreeLayout, image, mark,
 pub(crate) struct Tree<'a> {
     layout: TreeLayout,
     parts: Parts<'a>,
+    /// Instead of nodes and marks, of which there are none then.
+    counts: Option<Counts<'a>>,
     simd: Simd,
     stale_count: AtomicU64,
 }
@@ -49,10 +53,21 @@ struct Parts<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// The tree in `bytes` over `n` records, written by [`build`](Self::build) or not; `None` if
-    /// the bytes are fewer than a tree over `n` records takes. O(log n).
-    pub(crate) fn open(bytes: &'a [u8], n: u64, simd: Simd) -> Option<Self> {
+    /// The tree, or the counts, in `bytes` over `n` records, written by [`build`](Self::build) or
+    /// not; `None` if the bytes are fewer than those over `n` records take. O(log n).
+    pub(crate) fn open(bytes: &'a [u8], n: u64, (form, simd): (Form, Simd)) -> Option<Self> {
         let layout = TreeLayout::new(n);
+        if form == Form::Counts && 0 < n {
+            let counts = Some(Counts::open(bytes, n)?);
+            let none = Parts { nodes: &[], words: &[], marks: &[], last_group: 0, record_count: n };
+            return Some(Self {
+                layout,
+                parts: none,
+                counts,
+                simd,
+                stale_count: AtomicU64::new(0),
+            });
+        }
         let bytes = bytes.get(..usize::try_from(layout.byte_len()).ok()?)?;
         let (nodes, marks) = bytes.split_at(word_index(layout.nodes_byte_len()));
         let (nodes, _) = nodes.as_chunks();
@@ -61,7 +76,7 @@ impl<'a> Tree<'a> {
         let (words, _) = nodes[lowest..].as_flattened().as_chunks();
         let last_group = layout.group_count().saturating_sub(1);
         let parts = Parts { nodes, words, marks, last_group, record_count: n };
-        Some(Self { layout, parts, simd, stale_count: AtomicU64::new(0) })
+        Some(Self { layout, parts, counts: None, simd, stale_count: AtomicU64::new(0) })
     }
 
     /// How many answers the tree led astray, so that they were found without it: 0 for the tree of
@@ -99,11 +114,15 @@ impl<'a> Tree<'a> {
             return 0;
         };
         let parts = self.parts;
-        let mut place = parts.top(top, probe);
-        for level in lower {
-            place = parts.descend(level, place, probe);
-        }
-        let start = parts.stretch(place, probe);
+        let start = if let Some(counts) = self.counts {
+            counts.start(counts.cell(probe.key))
+        } else {
+            let mut place = parts.top(top, probe);
+            for level in lower {
+                place = parts.descend(level, place, probe);
+            }
+            parts.stretch(place, probe)
+        };
         // An answer at the edge is checked in the record before.
         keys.prefetch(start.saturating_sub(1), 1);
         let count = parts.count(keys, start, probe.key);
@@ -117,10 +136,26 @@ impl<'a> Tree<'a> {
     }
 
     /// The answer for a probe whose stretch ended at `at` without reaching it: several stretches
-    /// of a group can share the probe's mark; else the tree is stale.
+    /// of a group can share the probe's mark, and a cell can hold many records; else the tree is
+    /// stale.
     #[cold]
     #[inline(never)]
     fn mend(&self, keys: impl Keys, probe: u64, at: u64) -> u64 {
+        let end = match self.counts {
+            Some(counts) => counts.end(counts.cell(probe)).max(at),
+            None => self.end_of_marks(probe, at),
+        };
+        let in_group = bound::lower_bound_by(at..end, |index| keys.key_at(index).cmp(&probe));
+        if self.parts.holds(keys, probe, in_group) {
+            return in_group;
+        }
+        self.stale_count.fetch_add(1, Ordering::Relaxed);
+        bound::lower_bound(self.parts.record_count, keys, probe)
+    }
+
+    /// Where the stretches of the group of the record before `at` end that can share the mark of
+    /// `probe`.
+    fn end_of_marks(&self, probe: u64, at: u64) -> u64 {
         let group = at.saturating_sub(1) / GROUP;
         let place = word_index(group);
         let base = place.checked_sub(1).map_or(0, |before| last_image(&self.parts.words[before]));
@@ -129,13 +164,7 @@ impl<'a> Tree<'a> {
         let through =
             marks.iter().take_while(|mark| u16::from_le_bytes(**mark) <= probe_mark).count();
         let end = (through as u64 + 1).min(shape::MARKS) * STRETCH + group * GROUP;
-        let end = end.min(self.parts.record_count);
-        let in_group = bound::lower_bound_by(at..end, |index| keys.key_at(index).cmp(&probe));
-        if self.parts.holds(keys, probe, in_group) {
-            return in_group;
-        }
-        self.stale_count.fetch_add(1, Ordering::Relaxed);
-        bound::lower_bound(self.parts.record_count, keys, probe)
+        end.min(self.parts.record_count)
     }
 }
 
@@ -203,6 +232,41 @@ impl Parts<'_> {
         let is_above_lower = at < 1 || keys.key_at(at - 1) < probe;
         let is_reached = self.record_count <= at || probe <= keys.key_at(at);
         is_above_lower && is_reached
+    }
+}
+
+/// What the bytes of an accelerator are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Nodes and marks, for any keys.
+    Nodes,
+    /// Counts, for keys that lie evenly.
+    Counts,
+}
+
+impl Form {
+    /// The form of this code in a sidecar.
+    pub(crate) fn of_code(code: u32) -> Option<Self> {
+        match code {
+            0 => Some(Self::Nodes),
+            1 => Some(Self::Counts),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Self::Nodes => 0,
+            Self::Counts => 1,
+        }
+    }
+
+    /// Bytes over so many records.
+    pub(crate) fn byte_len(self, record_count: u64) -> u64 {
+        match self {
+            Self::Nodes => TreeLayout::new(record_count).byte_len(),
+            Self::Counts => counts::byte_len(record_count),
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use crate::{
     core::Core,
     error::Result,
     field::Field,
-    search::{count::Simd, tree::Tree},
+    search::{
+        count::Simd,
+        tree::{Form, Tree},
+    },
 };
 
 /// An accelerator that is fetched when it is first asked for.
@@ -88,7 +91,8 @@ impl Accelerator {
         // after the tree.
         let bytes: &'static [u8] = unsafe { &*bytes };
         let record_count = header.record_count.get();
-        match Tree::open(bytes, record_count, simd) {
+        let form = Form::of_code(header.accelerator_form.get());
+        match form.and_then(|form| Tree::open(bytes, record_count, (form, simd))) {
             Some(tree) => Ok(Self { tree, _blob: blob, record_count }),
             None => Err(crate::Error::argument("the accelerator is too short")),
         }

@@ -6,14 +6,17 @@ use tracing::debug_span;
 use zerocopy::little_endian::{U32, U64};
 
 use super::{
-    FLAG_FINGERPRINT, FLAG_SORTING, HEADER_SIZE, MAGIC, ORDER_FIELDS_MAX, SidecarHeader,
-    StoredField, VERSION, ends_crc, sealed, sidecar_path,
+    FLAG_FINGERPRINT, FLAG_SORTING, MAGIC, ORDER_FIELDS_MAX, SidecarHeader, StoredField, VERSION,
+    ends_crc, sealed, sidecar_path,
 };
 use crate::{
     core::Core,
     error::{Error, ErrorKind, Result},
     field::Field,
-    search::{keys, tree::Tree},
+    search::{
+        keys,
+        tree::{Form, Tree, counts},
+    },
     sys::{self, Opening, SysFile},
     temporary::{Role, Temporary},
 };
@@ -54,8 +57,9 @@ impl SidecarOptions {
         Self { checksums: true, ..self }
     }
 
-    /// With a search tree over `field`, by which the records are sorted; about 0.57 bytes per
-    /// record. Of a field wider than 8 bytes it holds the first 8.
+    /// With a search tree over `field`, or counts where its values lie evenly; the records are
+    /// sorted by it. About 0.57 bytes per record. Of a field wider than 8 bytes it holds the
+    /// first 8.
     #[must_use]
     pub fn accelerate(self, field: Field) -> Self {
         Self { accelerate: Some(field), ..self }
@@ -93,13 +97,8 @@ pub(crate) fn write(core: &Core, options: SidecarOptions, order: &[Field]) -> Re
     for (stored, &field) in header.order.iter_mut().zip(known) {
         *stored = StoredField::encode(field);
     }
-    let mut out = Section { file: &temporary.file, offset: 4096, crc: crc32fast::Hasher::new() };
-    if options.checksums {
-        write_checksums(core, (&mut header, &mut out))?;
-    }
-    if let Some(field) = options.accelerate {
-        write_accelerator(core, field, (&mut header, &mut out))?;
-    }
+    let mut out = Section::new(&temporary.file);
+    write_sections(core, options, (&mut header, &mut out))?;
     temporary.file.write_at(0, &sealed(header))?;
     temporary.file.sync()?;
     temporary.publish(&path)?;
@@ -195,55 +194,161 @@ fn empty(core: &Core) -> Result<SidecarHeader> {
         accelerated: StoredField::NONE,
         order: [StoredField::NONE; ORDER_FIELDS_MAX],
         ends_crc: U32::ZERO,
-        reserved: [0; 52],
+        accelerator_form: U32::ZERO,
+        reserved: [0; 48],
         checksum: U32::ZERO,
     })
 }
 
-/// The part of a sidecar that is being written.
+/// What is written at once, from a multiple of itself on: one of the largest pages that the system
+/// caches, which a mapping then translates as one.
+const PIECE: u64 = 2 << 20;
+
+/// The page in which the header lies.
+const HEADER_PAGE: u64 = 4096;
+
+/// The part of a sidecar that is being written; the page of the header comes last.
 struct Section<'a> {
     file: &'a SysFile,
     offset: u64,
+    /// The bytes in front of `offset`, back to a multiple of [`PIECE`].
+    held: Vec<u8>,
     crc: crc32fast::Hasher,
 }
 
-impl Section<'_> {
+impl<'a> Section<'a> {
+    fn new(file: &'a SysFile) -> Self {
+        let crc = crc32fast::Hasher::new();
+        Self { file, offset: HEADER_PAGE, held: vec![0; keys::word_index(HEADER_PAGE)], crc }
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_at(self.offset, bytes)?;
-        self.offset += bytes.len() as u64;
         self.crc.update(bytes);
+        self.hold(bytes)
+    }
+
+    fn hold(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = PIECE - self.offset % PIECE;
+            let (now, later) = rest.split_at(rest.len().min(keys::word_index(room)));
+            self.held.extend_from_slice(now);
+            self.offset += now.len() as u64;
+            rest = later;
+            if self.offset.is_multiple_of(PIECE) {
+                self.flush()?;
+            }
+        }
         Ok(())
     }
 
-    /// Ends the section that began at `start`: its length and checksum. The next one starts on a
-    /// page.
+    /// Goes on at `offset`; the bytes up to there are written later, or are zeros.
+    fn skip_to(&mut self, offset: u64) -> Result<()> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        while self.offset < offset {
+            let len = (offset - self.offset).min(ZEROS.len() as u64);
+            self.hold(&ZEROS[..keys::word_index(len)])?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.held.is_empty() {
+            return Ok(());
+        }
+        self.file.write_at(self.offset - self.held.len() as u64, &self.held)?;
+        self.held.clear();
+        Ok(())
+    }
+
+    /// Forgets the section that began at `start`.
+    fn cut(&mut self, start: u64) -> Result<()> {
+        let kept = start % PIECE;
+        if self.offset - (self.held.len() as u64) < start - kept + PIECE {
+            self.held.truncate(keys::word_index(kept));
+        } else {
+            // What is in front is zeros, here and in the file.
+            self.file.truncate(start - kept)?;
+            self.held = vec![0; keys::word_index(kept)];
+        }
+        (self.offset, self.crc) = (start, crc32fast::Hasher::new());
+        Ok(())
+    }
+
+    /// Ends the section that began at `start`: its length and checksum.
     fn end(&mut self, start: u64) -> (U64, U32) {
         let len = self.offset - start;
         let crc = std::mem::take(&mut self.crc).finalize();
-        self.offset = self.offset.next_multiple_of(4096);
         (len.into(), crc.into())
     }
 }
 
-fn write_checksums(
+/// Writes accelerator and checksums, as far as `options` ask for them, in one pass over the
+/// records where their keys lie evenly.
+fn write_sections(
     core: &Core,
+    options: SidecarOptions,
     (header, out): (&mut SidecarHeader, &mut Section<'_>),
 ) -> Result<()> {
+    let size = core.record_size();
+    let records = block_records(size);
+    // The checksums lie in front, and are known last.
+    let place = out.offset;
+    if options.checksums {
+        let len = core.len().div_ceil(records).saturating_mul(4);
+        out.skip_to(place.saturating_add(len).next_multiple_of(4096))?;
+    }
     let start = out.offset;
-    let records = block_records(core.record_size());
-    header.block_records = records.into();
-    header.checksums_offset = start.into();
-    let mut batch = Vec::with_capacity(HEADER_SIZE * 16);
-    let mut bytes = Vec::new();
+    // Counts lead each search past two lines fewer, where keys lie evenly enough for them.
+    let mut counts = match (options.accelerate, core.len().checked_sub(1)) {
+        (Some(field), Some(last)) => {
+            let word = |index| keys::lead_word(core, field.leading(), index);
+            counts::Builder::new(core.len(), (word(0)?, word(last)?))
+        }
+        _ => None,
+    };
+    let (mut checksums, mut bytes) = (Vec::new(), Vec::new());
     for first in (0..core.len()).step_by(usize::try_from(records).unwrap_or(1)) {
-        batch.extend_from_slice(&block_crc(core, (first, records), &mut bytes)?.to_le_bytes());
-        if batch.len() == batch.capacity() {
-            out.put(&batch)?;
-            batch.clear();
+        if !options.checksums && counts.is_none() {
+            break;
+        }
+        read_block(core, (first, records), &mut bytes)?;
+        if options.checksums {
+            checksums.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        }
+        if let (Some(builder), Some(field)) = (&mut counts, options.accelerate) {
+            let len = (bytes.len() / size) as u64;
+            if keys::with_copied((&bytes, size), field, Extend { builder, len }) {
+                out.put(&builder.take())?;
+            } else {
+                counts = None;
+            }
         }
     }
-    out.put(&batch)?;
-    (header.checksums_len, header.checksums_crc) = out.end(start);
+    if let Some(field) = options.accelerate {
+        header.accelerated = StoredField::encode(field);
+        header.accelerator_offset = start.into();
+        let form = if let Some(rest) = counts.and_then(counts::Builder::finish) {
+            out.put(&rest)?;
+            Form::Counts
+        } else {
+            out.cut(start)?;
+            keys::with_in_order(core, field, BuildTree { out, count: core.len() })??;
+            Form::Nodes
+        };
+        header.accelerator_form = form.code().into();
+        (header.accelerator_len, header.accelerator_crc) = out.end(start);
+    }
+    if HEADER_PAGE < out.offset {
+        out.flush()?;
+    }
+    if options.checksums {
+        out.file.write_at(place, &checksums)?;
+        header.block_records = records.into();
+        header.checksums_offset = place.into();
+        header.checksums_len = (checksums.len() as u64).into();
+        header.checksums_crc = crc32fast::hash(&checksums).into();
+    }
     Ok(())
 }
 
@@ -258,27 +363,32 @@ pub(crate) fn block_crc(
     (first, records): (u64, u64),
     bytes: &mut Vec<u8>,
 ) -> Result<u32> {
+    read_block(core, (first, records), bytes)?;
+    Ok(crc32fast::hash(bytes))
+}
+
+/// Reads up to `records` records from `first` on into `bytes`.
+fn read_block(core: &Core, (first, records): (u64, u64), bytes: &mut Vec<u8>) -> Result<()> {
     let count = records.min(core.len().saturating_sub(first));
     bytes.resize(usize::try_from(core.offset(count)).unwrap_or(usize::MAX), 0);
     // By `read` even where the file is mapped: a page that the device cannot give is an error.
     match core.bytes().file() {
-        Some(file) => file.read_at(core.offset(first), bytes)?,
-        None => core.read(first, 0, bytes)?,
+        Some(file) => file.read_at(core.offset(first), bytes),
+        None => core.read(first, 0, bytes),
     }
-    Ok(crc32fast::hash(bytes))
 }
 
-fn write_accelerator(
-    core: &Core,
-    field: Field,
-    (header, out): (&mut SidecarHeader, &mut Section<'_>),
-) -> Result<()> {
-    let start = out.offset;
-    header.accelerated = StoredField::encode(field);
-    header.accelerator_offset = start.into();
-    keys::with_in_order(core, field, BuildTree { out, count: core.len() })??;
-    (header.accelerator_len, header.accelerator_crc) = out.end(start);
-    Ok(())
+struct Extend<'a> {
+    builder: &'a mut counts::Builder,
+    len: u64,
+}
+
+impl keys::Visit for Extend<'_> {
+    type Output = bool;
+
+    fn visit(self, keys: impl keys::Keys) -> bool {
+        self.builder.extend(keys, self.len)
+    }
 }
 
 struct BuildTree<'a, 'f> {

@@ -43,7 +43,8 @@ pub(crate) struct SidecarHeader {
     pub(crate) accelerated: StoredField,
     pub(crate) order: [StoredField; ORDER_FIELDS_MAX],
     pub(crate) ends_crc: U32,
-    pub(crate) reserved: [u8; 52], // written as zero, rejected otherwise
+    pub(crate) accelerator_form: U32,
+    pub(crate) reserved: [u8; 48], // written as zero, rejected otherwise
     pub(crate) checksum: U32,      // CRC-32 of the 252 bytes before it
 }
 
@@ -51,6 +52,7 @@ const _: () = assert!(
     size_of::<SidecarHeader>() == HEADER_SIZE
         && offset_of!(SidecarHeader, accelerated) == 88
         && offset_of!(SidecarHeader, ends_crc) == 196
+        && offset_of!(SidecarHeader, accelerator_form) == 200
         && offset_of!(SidecarHeader, checksum) == 252
 );
 

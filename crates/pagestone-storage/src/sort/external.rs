@@ -12,8 +12,10 @@ use crate::{
 
 /// The least bytes of a run that are read at once while merging.
 const READ_MIN: usize = 64 << 10;
-/// The bytes that a merge hands on at once.
-const WRITE: usize = 1 << 20;
+/// The bytes that are written at once: one of the largest pages that the system caches.
+const WRITE: usize = 2 << 20;
+/// The most bytes that a merge hands on at once.
+const WRITE_MOST: usize = 16 << 20;
 
 /// Sorted records that lie one behind the other in a file.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +97,7 @@ fn merge(
     let total = core.len();
     let mut written = offset;
     job.with_order(|&order| {
-        let shape = multiway::MergeShape { record_size, order, block_size: WRITE };
+        let shape = multiway::MergeShape { record_size, order, block_size: piece(size) };
         multiway::merge_runs(&mut sources, &shape, |block| {
             into.write_at(written, block)?;
             written += block.len() as u64;
@@ -106,6 +108,13 @@ fn merge(
             Ok(())
         })
     })
+}
+
+/// How many bytes of records a merge hands on at once: whole pieces that are written well, where
+/// records allow it.
+fn piece(size: usize) -> usize {
+    let common = (size >> size.trailing_zeros().min(WRITE.ilog2())).saturating_mul(WRITE);
+    if common <= WRITE_MOST { common } else { WRITE }
 }
 
 /// A run that is read block by block.

@@ -16,8 +16,8 @@ use crate::{
     temporary::{Role, Temporary},
 };
 
-/// How many bytes are copied at once.
-const BLOCK: usize = 1 << 20;
+/// How many bytes are copied at once: one of the largest pages that the system caches.
+const BLOCK: usize = 2 << 20;
 
 /// A quarter of the machine's memory: what is larger is sorted in parts.
 pub(super) fn default_memory() -> u64 {

@@ -185,6 +185,71 @@ fn odd_numbers_of_records_and_runs(#[values(File, Map, Windowed)] backing: Backi
     }
 }
 
+/// The form of the accelerator over these records, and how long it is.
+#[track_caller]
+fn form(field: Field, contents: &[Vec<u8>]) -> (u8, u64) {
+    let dir = Dir::fast();
+    let (skip, size) = (field.offset() as usize, field.size() as usize);
+    let mut storage: Storage =
+        options(File).record_size(skip + size).create(dir.path("a")).unwrap();
+    let mut bytes = vec![0; (skip + size) * contents.len()];
+    for (record, content) in bytes.chunks_exact_mut(skip + size).zip(contents) {
+        record[skip..].copy_from_slice(content);
+    }
+    storage.append(&bytes).unwrap();
+    storage.sort_by(field).run().unwrap();
+    storage.write_sidecar(SidecarOptions::new().accelerate(field)).unwrap();
+    let meta = std::fs::read(dir.path("a.meta")).unwrap();
+    (meta[200], u64::from_le_bytes(meta[72..80].try_into().unwrap()))
+}
+
+/// Keys that lie evenly, in steps or at random, for kinds of 4 bytes and more.
+#[rstest]
+fn even_keys(
+    #[values(File, Map, Windowed)] backing: Backing,
+    #[values("u32be@1", "i32le@0", "u64le@0", "i64be@3", "u128be@0", "bytes8@0", "bytes12@2")]
+    field: &str,
+    #[values(1, 2, 15, 16, 17, 111, 112, 113, 224, 5_000)] count: u64,
+    #[values(1, 1 << 20, 0)] step: u64,
+) {
+    let field: Field = field.parse().unwrap();
+    let content = |index: u64| {
+        let key = if step == 0 { mix(index) } else { index.wrapping_mul(step) };
+        // High byte first and signed kinds: the order does not matter, evenness does.
+        let narrow = u32::try_from(key >> if step == 0 { 32 } else { 0 }).unwrap_or(u32::MAX / 3);
+        match (field.size(), &*field.to_string()) {
+            (4, name) if name.contains("be") => narrow.swap_bytes().to_le_bytes().to_vec(),
+            (4, _) => narrow.to_le_bytes().to_vec(),
+            (8, name) if name.contains("le") => key.to_le_bytes().to_vec(),
+            (size, _) => {
+                let mut bytes = key.swap_bytes().to_le_bytes().to_vec();
+                bytes.resize(size as usize, 7);
+                bytes
+            }
+        }
+    };
+    let contents: Vec<Vec<u8>> = (0..count).map(content).collect();
+    check(backing, field, &contents);
+    if field.size() == 8 {
+        let (form, len) = form(field, &contents);
+        assert_eq!((form, len), (1, 64 * (1 + count.div_ceil(112))));
+    }
+}
+
+#[test]
+fn keys_choose_the_form() {
+    let field = Field::new(0, Kind::U64);
+    let of = |key: &dyn Fn(u64) -> u64| {
+        form(field, &(0..20_000).map(|index| key(index).to_le_bytes().to_vec()).collect::<Vec<_>>())
+            .0
+    };
+    assert_eq!(of(&mix), 1, "random");
+    assert_eq!(of(&|index| 1_700_000_000_000 + index * 40 + mix(index) % 30), 1, "times");
+    assert_eq!(of(&|index| mix(index) >> (index % 60)), 0, "of all magnitudes");
+    assert_eq!(of(&|index| index % 10), 0, "runs of equals");
+    assert_eq!(of(&|index| if index == 7 { u64::MAX } else { index }), 0, "one far off");
+}
+
 #[test]
 fn a_reader_that_gets_a_tree_later_uses_it_then() {
     let dir = Dir::new();

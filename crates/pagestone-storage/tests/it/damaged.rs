@@ -74,7 +74,7 @@ fn places(len: usize) -> impl Iterator<Item = usize> {
 fn every_byte_flipped() {
     let dir = written(0);
     let good = fs::read(dir.path("a.meta")).unwrap();
-    assert_eq!(good.len(), 8192 + 128 + 4 * 64, "one node, four groups of marks");
+    assert_eq!(good.len(), 8192 + 64 + 5 * 64, "the ends, five lines of counts");
     assert!(check(&dir, &good, "undamaged"));
     for place in places(good.len()) {
         for mask in [0x01, 0xff] {
@@ -128,17 +128,29 @@ fn arbitrary_accelerators() {
         (8192..bad.len()).for_each(|place| bad[place] = with(place));
         bad
     };
-    for seed in 0..60 {
+    // Counts; one node and the marks of four groups have the same length.
+    for (seed, form) in (0..60).flat_map(|seed| [(seed, 0), (seed, 1)]) {
         let noise = |place: usize| mix(seed << 32 | place as u64).to_le_bytes()[0];
         // Behind a true checksum of the accelerator, so that nothing but the records can tell.
         let mut bad = fill(&noise);
         let crc = crc32fast::hash(&bad[8192..]).to_le_bytes();
         bad[84..88].copy_from_slice(&crc);
+        bad[200] = form;
+        // Now and then with ends that could be.
+        if seed % 3 == 0 && form == 1 {
+            bad[8192..8208].copy_from_slice(&good[8192..8208]);
+        }
         reseal(&mut bad);
-        assert!(check(&dir, &bad, &format!("noise {seed}")));
+        assert!(check(&dir, &bad, &format!("noise {seed} of form {form}")));
     }
-    for byte in [0, 1, 0x7f, 0x80, 0xff] {
-        assert!(check(&dir, &fill(&|_| byte), &format!("all {byte:#x}")));
+    for (byte, form) in [0, 1, 0x7f, 0x80, 0xff].into_iter().flat_map(|byte| [(byte, 0), (byte, 1)])
+    {
+        let mut bad = fill(&|_| byte);
+        bad[200] = form;
+        reseal(&mut bad);
+        assert!(check(&dir, &bad, &format!("all {byte:#x} of form {form}")));
+        bad[8192..8208].copy_from_slice(&good[8192..8208]);
+        assert!(check(&dir, &bad, &format!("all {byte:#x} behind the ends, of form {form}")));
     }
     let reversed: Vec<u8> = good[8192..].iter().rev().copied().collect();
     assert!(check(&dir, &fill(&|place| reversed[place - 8192]), "reversed"));

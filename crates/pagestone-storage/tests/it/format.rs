@@ -36,8 +36,8 @@ fn sidecar_header() {
         "Sidecar header",
         &fields!(SidecarHeader: magic version record_size record_count fingerprint flags
             order_count block_records checksums_offset checksums_len accelerator_offset
-            accelerator_len checksums_crc accelerator_crc accelerated order ends_crc reserved
-            checksum),
+            accelerator_len checksums_crc accelerator_crc accelerated order ends_crc
+            accelerator_form reserved checksum),
     );
 }
 

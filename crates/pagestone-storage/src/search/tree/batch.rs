@@ -33,6 +33,12 @@ impl Tree<'_> {
         self.simd.run(Many { tree: self, keys, probes, answers });
     }
 
+    /// How many stages come before that of the stretches.
+    #[inline(always)]
+    fn descents(&self) -> usize {
+        if self.counts.is_some() { 1 } else { self.layout.levels().len() }
+    }
+
     /// Takes one block through one stage. `places` holds, per probe, what the stage before found:
     /// a node, a group, the start of a stretch, an answer.
     ///
@@ -44,23 +50,32 @@ impl Tree<'_> {
         let Block { keys, counter, probes, places, edges } = block;
         let (levels, parts) = (self.layout.levels(), self.parts);
         let lanes = probes.iter().map(|&key| Probe { key, counter }).zip(&mut *places);
-        if stage < 1 {
+        let descents = self.descents();
+        if let (Some(counts), 0) = (self.counts, stage) {
+            for (probe, place) in lanes {
+                *place = counts.cell(probe.key);
+            }
+            counts.prefetch(places);
+        } else if stage < 1 {
             for (probe, place) in lanes {
                 // What comes next is one of few places, which stay in the cache.
                 *place = parts.top(&levels[0], probe);
             }
-        } else if stage < levels.len() {
+        } else if stage < descents {
             let level = levels[stage];
             for (probe, place) in lanes {
                 *place = parts.descend(&level, *place, probe);
             }
             parts.prefetch_under(levels.get(stage + 1), places);
-        } else if stage <= levels.len() {
+        } else if stage <= descents {
             for (probe, place) in lanes {
-                *place = parts.stretch(*place, probe);
+                *place = match self.counts {
+                    Some(counts) => counts.start(*place),
+                    None => parts.stretch(*place, probe),
+                };
             }
             keys.prefetch_all(places, STRETCH);
-        } else if stage <= levels.len() + 1 {
+        } else if stage <= descents + 1 {
             parts.records_stage(Block { keys, counter, probes, places, edges });
         } else {
             for lane in edges.lanes() {
@@ -151,7 +166,7 @@ impl<K: Keys> Work for Many<'_, K> {
             answers.fill(ABSENT);
             return;
         }
-        let stages = tree.layout.levels().len() + LAST_STAGES;
+        let stages = tree.descents() + LAST_STAGES;
         let blocks = probes.len().div_ceil(LANES);
         let mut edges = Edges { lanes: [0; LANES], len: 0 };
         for time in 0..blocks + stages - 1 {
