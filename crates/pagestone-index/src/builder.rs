@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use pagestone_storage::{Field, Options, Storage};
+use pagestone_storage::{Field, Options};
 
 use crate::{
     directory::{self, BuildLock, Directory, Unpublished},
@@ -14,6 +14,7 @@ use crate::{
     files::put_fields,
     manifest,
     options::TableOptions,
+    output::Output,
     part::Part,
     schema::{Record, Schema},
     seal,
@@ -63,7 +64,7 @@ pub(crate) enum Publishes {
 /// The rows that were handed over.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    pub(crate) rows: Storage<[u8]>,
+    pub(crate) rows: Output,
     /// Whether the rows came in the order of the canonical key so far.
     pub(crate) ascends: Ascends,
     /// Why rows are missing, if some are.
@@ -118,13 +119,12 @@ impl Build {
         let mut unpublished = Unpublished::new(&directory);
         let name = directory::name("rows", version, "rec");
         unpublished.add(&name);
-        let rows = Options::new()
-            .record_size(schema.record_size())
-            .create::<[u8]>(directory.file(&name))?;
+        let rows =
+            Options::new().record_size(schema.record_size()).create(directory.file(&name))?;
         let fields = schema.canonical().map_or_else(Vec::new, |(_, key)| key.fields.clone());
         let image = vec![0; schema.canonical().map_or(0, |(_, key)| key.len())];
         let ascends = Ascends { fields, last: Vec::new(), image, holds: true };
-        let staged = Arc::new(Mutex::new(Staged { rows, ascends, lost: None }));
+        let staged = Arc::new(Mutex::new(Staged { rows: Output::new(rows), ascends, lost: None }));
         let publishes = Publishes::Manifest;
         let build =
             Self { directory, options, schema, version, unpublished, publishes, _lock: lock };
@@ -166,7 +166,7 @@ impl Staged {
     /// Takes over a batch of rows. Should it fail, the table cannot be sealed any more.
     pub(crate) fn append(&mut self, rows: &[u8]) -> Result<()> {
         let looked = self.ascends.look(rows, self.rows.record_size());
-        let appended = looked.and_then(|()| Ok(self.rows.append(rows).map(drop)?));
+        let appended = looked.and_then(|()| self.rows.put(rows));
         if let Err(error) = &appended {
             self.lost.get_or_insert_with(|| error.to_string());
         }

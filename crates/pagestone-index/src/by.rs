@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use pagestone_storage::Field;
+use pagestone_storage::{Field, Records};
 
 use crate::{
     cursor::Cursor,
@@ -20,7 +20,9 @@ use crate::{
 };
 
 /// Keys that are looked up together.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
+/// How many rows are asked for ahead of those that are read.
+const AHEAD: usize = 128;
 
 /// The rows of a table in the order of one key, made by [`Table::by`](crate::Table::by).
 ///
@@ -86,7 +88,32 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     /// See [`By`].
     #[inline]
     pub fn index_of(self, key: K) -> Result<Option<u64>> {
-        self.part.first(self.order()?, Image::of(key).as_slice())
+        let order = self.order()?;
+        let Some((records, field)) = self.numbers(order) else {
+            return self.part.first(order, Image::of(key).as_slice());
+        };
+        match records.find_image(field, key::word(key))? {
+            Some(place) => self.part.files.row_at(order, place).map(Some),
+            None if self.part.runs().is_empty() => Ok(None),
+            None => Ok(self.part.first_in_runs(order, Image::of(key).as_slice())),
+        }
+    }
+
+    /// The records that lie in this order and their field, where keys are numbers of at most 8
+    /// bytes.
+    #[inline]
+    fn numbers(self, order: &'t Order) -> Option<(&'t Records, Field)> {
+        if self.part.files.is_checked() {
+            // Blocks are compared with their checksums as a search meets them.
+            return None;
+        }
+        match (order.file(), order.fields()) {
+            (Some(file), _) if K::LEN <= 8 && is_number(file.field) => {
+                Some((&file.entries.records, file.field))
+            }
+            (None, &[field]) if K::LEN <= 8 => Some((&self.part.files.rows.records, field)),
+            _ => None,
+        }
     }
 
     /// Returns whether a row has this key.
@@ -112,12 +139,29 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
         let mut rows = [None; BATCH];
         for (keys, found) in keys.chunks(BATCH).zip(found.chunks_mut(BATCH)) {
             let rows = rows.get_mut(..keys.len()).unwrap_or_default();
-            self.find_batch(keys, rows)?;
-            for (row, found) in rows.iter().zip(found) {
-                *found = match *row {
-                    Some(row) => Some(self.part.with_row(row, R::read)?),
-                    None => None,
-                };
+            let lies = self.find_places(keys, rows)?;
+            // While some rows are on their way from memory, those before are read.
+            let mut blocks = keys.chunks(AHEAD).zip(rows.chunks_mut(AHEAD));
+            let mut before: &[Option<u64>] = &[];
+            let mut places = found.iter_mut();
+            loop {
+                let next = blocks.next();
+                let mut asked: &[Option<u64>] = &[];
+                if let Some((keys, rows)) = next {
+                    self.find_rows(keys, (lies, rows))?;
+                    rows.iter().flatten().for_each(|&row| self.part.prefetch(row));
+                    asked = rows;
+                }
+                for (row, found) in before.iter().zip(places.by_ref()) {
+                    *found = match *row {
+                        Some(row) => Some(self.part.with_row(row, R::read)?),
+                        None => None,
+                    };
+                }
+                if asked.is_empty() {
+                    break;
+                }
+                before = asked;
             }
         }
         Ok(())
@@ -131,26 +175,20 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
     /// As [`get_many`](Self::get_many).
     pub fn indexes_of(self, keys: &[K], found: &mut [Option<u64>]) -> Result<()> {
         check_places(keys.len(), found.len())?;
-        keys.chunks(BATCH)
-            .zip(found.chunks_mut(BATCH))
-            .try_for_each(|(keys, found)| self.find_batch(keys, found))
+        for (keys, found) in keys.chunks(BATCH).zip(found.chunks_mut(BATCH)) {
+            let lies = self.find_places(keys, found)?;
+            self.find_rows(keys, (lies, found))?;
+        }
+        Ok(())
     }
 
-    /// Puts the rows of at most [`BATCH`] keys into `found`, and asks for them.
-    fn find_batch(self, keys: &[K], found: &mut [Option<u64>]) -> Result<()> {
-        let order = self.order()?;
-        let can_batch = K::LEN <= 8 && !self.part.files.is_checked();
-        let (records, field) = match (order.file(), order.fields()) {
-            (Some(file), _) if can_batch && is_number(file.field) => {
-                (&file.entries.records, file.field)
+    /// Looks up at most [`BATCH`] keys: what is put into `found` is said by the answer.
+    fn find_places(self, keys: &[K], found: &mut [Option<u64>]) -> Result<Lies> {
+        let Some((records, field)) = self.numbers(self.order()?) else {
+            for (&key, found) in keys.iter().zip(found) {
+                *found = self.index_of(key)?;
             }
-            (None, &[field]) if can_batch => (&self.part.files.rows.records, field),
-            _ => {
-                for (&key, found) in keys.iter().zip(found) {
-                    *found = self.index_of(key)?;
-                }
-                return Ok(());
-            }
+            return Ok(Lies::Row);
         };
         let mut words = [0; BATCH];
         let words = words.get_mut(..keys.len()).unwrap_or_default();
@@ -158,11 +196,19 @@ impl<'t, R: Record, K: KeyValue> By<'t, R, K> {
             *word = key::word(key);
         }
         records.get_many_images(field, words, found)?;
+        Ok(Lies::Place)
+    }
+
+    /// Puts rows where [`find_places`](Self::find_places) has put places.
+    #[inline]
+    fn find_rows(self, keys: &[K], (lies, found): (Lies, &mut [Option<u64>])) -> Result<()> {
+        let order = self.order()?;
+        if lies == Lies::Row {
+            return Ok(());
+        }
         for (found, &key) in found.iter_mut().zip(keys) {
             if let Some(place) = *found {
-                let row = self.part.files.row_at(order, place)?;
-                self.part.prefetch(row);
-                *found = Some(row);
+                *found = Some(self.part.files.row_at(order, place)?);
             } else if !self.part.runs().is_empty() {
                 *found = self.part.first_in_runs(order, Image::of(key).as_slice());
             }
@@ -344,6 +390,15 @@ macro_rules! leading_parts {
 }
 
 leading_parts! { A: (B); A: (B C); A: (B C D); }
+
+/// What a batch of lookups has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lies {
+    /// Places in the order, of the files alone.
+    Place,
+    /// Rows.
+    Row,
+}
 
 /// Whether the images of a field are numbers of at most 8 bytes.
 fn is_number(field: Field) -> bool {

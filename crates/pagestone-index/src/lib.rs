@@ -12,6 +12,8 @@ mod join; // two tables side by side
 mod parallel; // rows on many threads
 mod builder; // appends from many threads
 mod seal; // sort, number, index, check, publish
+mod sorted; // the file of one key, sorted within the memory given
+mod output; // a file that is written once, in long pieces
 mod delta; // rows appended to a published table
 mod merge; // a new version of both, in one pass
 mod relation; // which rows belong to which, from both sides

@@ -1,6 +1,6 @@
 //! The merge of appended rows into a new version: one pass over each file, nothing sorted anew.
 
-use pagestone_storage::{Options, Records, Storage};
+use pagestone_storage::{Options, Records};
 use tracing::debug_span;
 
 use crate::{
@@ -10,9 +10,10 @@ use crate::{
     files::{Files, KeyFile, Order, partition},
     key::{Image, image_field, swap_stored},
     manifest::{FileFacts, Manifest, TableFacts},
+    output::Output,
     run::Run,
     schema::{NamedKey, StoredSchema},
-    seal::{BLOCK, each_block, finish, publish},
+    seal::{each_block, finish, publish},
 };
 
 /// Writes and publishes the rows of `files` and of the one run above them.
@@ -24,9 +25,10 @@ pub(crate) fn merge(build: &mut Build, from: (&Files, &Run)) -> Result<TableFact
     let numbers = Numbers::of(files, run, canonical.as_ref().map(|(number, _)| *number));
     let name = directory::name("rows", build.version, "rec");
     build.unpublished.add(&name);
-    let mut rows: Storage<[u8]> = Options::new()
+    let rows = Options::new()
         .record_size(build.schema.record_size())
         .create(build.directory.file(&name))?;
+    let mut rows = Output::new(rows);
     write_rows(from, canonical.as_ref().map(|(number, _)| *number), &mut rows)?;
     let first = canonical.and_then(|(_, fields)| fields.first().copied());
     let mut keys = Vec::new();
@@ -36,7 +38,7 @@ pub(crate) fn merge(build: &mut Build, from: (&Files, &Run)) -> Result<TableFact
             Some(file) => Some(write_key(build, (from, &numbers), (key, order, file))?),
         });
     }
-    let facts = finish(rows, &name, (first, build))?;
+    let facts = finish(rows.into_file()?, &name, (first, build))?;
     let schema = StoredSchema::of(&build.schema);
     let facts = TableFacts { version: build.version, schema, rows: facts, keys };
     publish(build, &Manifest::Table(facts.clone()))?;
@@ -113,7 +115,7 @@ impl Numbers {
 fn write_rows(
     (files, run): (&Files, &Run),
     canonical: Option<usize>,
-    into: &mut Storage<[u8]>,
+    into: &mut Output,
 ) -> Result<()> {
     let size = into.record_size();
     let row = |row: u32| {
@@ -141,8 +143,8 @@ fn write_key(
     let older_size = file.entries.records.record_size();
     let position_size = build.options.position_size_of(files.rows.len() + run.len());
     let size = older_size.max(key.len() + position_size);
-    let mut into: Storage<[u8]> =
-        Options::new().record_size(size).create(build.directory.file(&name))?;
+    let into = Options::new().record_size(size).create(build.directory.file(&name))?;
+    let mut into = Output::new(into);
     let (points, entries) = added_entries((from, numbers), (order, key.len()), size)?;
     let added = points.iter().copied().zip(entries.chunks_exact(size));
     interleave((&file.entries.records, &mut into), added, |out, entries| {
@@ -160,7 +162,7 @@ fn write_key(
             renumber(numbers, copied, (size, key.len()));
         }
     })?;
-    finish(into, &name, (Some(image_field(key.len())), build))
+    finish(into.into_file()?, &name, (Some(image_field(key.len())), build))
 }
 
 /// Gives the rows of entries their new numbers.
@@ -224,37 +226,29 @@ fn added_entries(
 /// Writes all records of one file, through `copy`, with those of `added` between them: each
 /// behind so many older ones.
 fn interleave<'a>(
-    (from, into): (&Records<[u8]>, &mut Storage<[u8]>),
+    (from, into): (&Records<[u8]>, &mut Output),
     added: impl Iterator<Item = (u64, &'a [u8])>,
     copy: impl Fn(&mut Vec<u8>, &[u8]),
 ) -> Result<()> {
     let size = from.record_size();
     let mut added = added.peekable();
-    let (mut out, mut first) = (Vec::with_capacity(BLOCK * 2), 0u64);
+    let mut first = 0u64;
     each_block(from, |block| {
         let (mut rest, mut at) = (block, first);
         first += (block.len() / size) as u64;
+        let out = into.held();
         while let Some((point, record)) = added.next_if(|(point, _)| *point < first) {
             let older = usize::try_from(point.saturating_sub(at)).unwrap_or(0);
             let (front, behind) = rest.split_at_checked(older * size).unwrap_or((rest, &[]));
-            copy(&mut out, front);
+            copy(out, front);
             out.extend_from_slice(record);
             (rest, at) = (behind, at.max(point));
         }
-        copy(&mut out, rest);
-        if BLOCK <= out.len() {
-            into.append(&out)?;
-            out.clear();
-        }
-        Ok(())
+        copy(out, rest);
+        into.settle()
     })?;
     for (_, record) in added {
-        out.extend_from_slice(record);
-        if BLOCK <= out.len() {
-            into.append(&out)?;
-            out.clear();
-        }
+        into.put(record)?;
     }
-    into.append(&out)?;
     Ok(())
 }

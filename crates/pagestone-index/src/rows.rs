@@ -148,6 +148,23 @@ impl<'t, R: Record> Rows<'t, R> {
         part.with_row(row, R::read)
     }
 
+    /// The next row where rows are not borrowed in their order: apart, so that the loop of a scan
+    /// that borrows them is compiled into the caller.
+    #[inline(never)]
+    fn next_otherwise(&mut self) -> Option<Result<R>> {
+        let place = self.left.next()?;
+        self.ask_for(place.checked_add(AHEAD));
+        Some(self.read(place))
+    }
+
+    /// As [`next_otherwise`](Self::next_otherwise), from behind.
+    #[inline(never)]
+    fn next_back_otherwise(&mut self) -> Option<Result<R>> {
+        let place = self.left.next_back()?;
+        self.ask_for(place.checked_sub(AHEAD));
+        Some(self.read(place))
+    }
+
     #[inline]
     fn ask_for(&self, place: Option<u64>) {
         if let (Some(order), Some(place)) = (self.order(), place)
@@ -169,9 +186,7 @@ impl<R: Record> Iterator for Rows<'_, R> {
             self.left.start += 1;
             return Some(Ok(R::read(row)));
         }
-        let place = self.left.next()?;
-        self.ask_for(place.checked_add(AHEAD));
-        Some(self.read(place))
+        self.next_otherwise()
     }
 
     #[inline]
@@ -212,9 +227,7 @@ impl<R: Record> DoubleEndedIterator for Rows<'_, R> {
             self.left.end -= 1;
             return Some(Ok(R::read(row)));
         }
-        let place = self.left.next_back()?;
-        self.ask_for(place.checked_sub(AHEAD));
-        Some(self.read(place))
+        self.next_back_otherwise()
     }
 }
 

@@ -9,14 +9,13 @@ use crate::{
     builder::{Build, Staged},
     directory,
     error::{DuplicateKeys, Error, Result},
-    files::put_fields,
-    key::{image_field, swap_stored},
     manifest::{self, FileFacts, Manifest, TableFacts},
     schema::{NamedKey, StoredSchema},
+    sorted,
 };
 
 /// Bytes that are read and written at once.
-pub(crate) const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 256 << 10;
 /// Keys that an error lists.
 const LISTED: usize = 5;
 
@@ -31,7 +30,8 @@ pub(crate) fn seal(mut build: Build, staged: Staged) -> Result<TableFacts> {
 
 /// Writes all files of a build, durably; nothing names them.
 pub(crate) fn write(build: &mut Build, staged: Staged) -> Result<TableFacts> {
-    let Staged { mut rows, ascends, .. } = staged;
+    let Staged { rows, ascends, .. } = staged;
+    let mut rows = rows.into_file()?;
     let path = build.directory.path().to_path_buf();
     let _span = debug_span!("seal", path = %path.display(), rows = rows.len()).entered();
     if let Some((_, key)) = build.schema.canonical()
@@ -48,7 +48,7 @@ pub(crate) fn write(build: &mut Build, staged: Staged) -> Result<TableFacts> {
             }
             keys.push(None);
         } else {
-            keys.push(Some(write_key(build, &rows, (number, key))?));
+            keys.push(Some(sorted::write_key(build, &rows, (number, key))?));
         }
     }
     let first = build.schema.canonical().and_then(|(_, key)| key.fields.first().copied());
@@ -93,63 +93,6 @@ pub(crate) fn finish(
     Ok(facts)
 }
 
-/// Writes the file of one key: images with positions, sorted.
-fn write_key(
-    build: &mut Build,
-    rows: &Records<[u8]>,
-    (number, key): (usize, &NamedKey),
-) -> Result<FileFacts> {
-    let name = directory::name(&format!("key-{number}"), build.version, "idx");
-    build.unpublished.add(&name);
-    let position_size = build.options.position_size_of(rows.len());
-    let size = key.len() + position_size;
-    let options = Options::new().record_size(size);
-    let mut file: Storage<[u8]> = options.create(build.directory.file(&name))?;
-    let field = image_field(key.len());
-    let len = size as u64 * rows.len();
-    // A sort that keeps the order of equals needs as much again.
-    if len.saturating_mul(2) <= build.options.memory {
-        let mut memory: Storage<[u8]> = options.in_memory()?;
-        fill(rows, &mut memory, key)?;
-        let sort = memory.sort_by(field).stable().in_place();
-        sort.memory(build.options.memory).threads(build.options.threads).run()?;
-        each_block(&memory, |block| file.append(block).map(drop).map_err(Error::from))?;
-    } else {
-        fill(rows, &mut file, key)?;
-        let sort = file.sort_by(field).stable();
-        sort.memory(build.options.memory).threads(build.options.threads).run()?;
-    }
-    if key.order.is_unique() {
-        check_unique(&file, &StoredKeys { len: key.len() }, (build, key))?;
-    }
-    finish(file, &name, (Some(field), build))
-}
-
-/// Appends the image and position of every row.
-fn fill(rows: &Records<[u8]>, into: &mut Storage<[u8]>, key: &NamedKey) -> Result<()> {
-    let size = into.record_size();
-    let (mut entries, mut position) = (Vec::with_capacity(BLOCK + size), 0u64);
-    each_block(rows, |block| {
-        for row in block.chunks_exact(rows.record_size()) {
-            let start = entries.len();
-            entries.resize(start + key.len(), 0);
-            let image = entries.get_mut(start..).unwrap_or_default();
-            put_fields(&key.fields, row, image)?;
-            swap_stored(image);
-            let bytes = position.to_le_bytes();
-            entries.extend_from_slice(bytes.get(..size - key.len()).unwrap_or_default());
-            position += 1;
-            if BLOCK <= entries.len() {
-                into.append(&entries)?;
-                entries.clear();
-            }
-        }
-        Ok(())
-    })?;
-    into.append(&entries)?;
-    Ok(())
-}
-
 /// Visits all records in blocks.
 pub(crate) fn each_block(
     records: &Records<[u8]>,
@@ -157,6 +100,9 @@ pub(crate) fn each_block(
 ) -> Result<()> {
     let size = records.record_size();
     let per_block = (BLOCK / size).max(1);
+    if let Some(bytes) = records.as_bytes() {
+        return bytes.chunks(per_block * size).try_for_each(visit);
+    }
     let mut block = vec![0; per_block * size];
     let (mut first, end) = (0, records.len());
     while first < end {
@@ -171,7 +117,7 @@ pub(crate) fn each_block(
 }
 
 /// How keys are found in the records that are checked.
-trait Keys {
+pub(crate) trait Keys {
     /// Whether two records have the same key.
     fn is_same(&self, one: &[u8], other: &[u8]) -> bool;
 
@@ -197,13 +143,17 @@ impl Keys for RowKeys<'_> {
     }
 }
 
-struct StoredKeys {
-    len: usize,
+pub(crate) struct StoredKeys {
+    pub(crate) len: usize,
 }
 
 impl Keys for StoredKeys {
     fn is_same(&self, one: &[u8], other: &[u8]) -> bool {
-        one.get(..self.len) == other.get(..self.len)
+        match self.len {
+            8 => one.first_chunk::<8>() == other.first_chunk(),
+            4 => one.first_chunk::<4>() == other.first_chunk(),
+            len => one.get(..len) == other.get(..len),
+        }
     }
 
     fn row(&self, _index: u64, record: &[u8]) -> u64 {
@@ -216,33 +166,53 @@ impl Keys for StoredKeys {
 }
 
 /// Errors unless neighbours of the sorted records differ.
-fn check_unique(
+pub(crate) fn check_unique(
     records: &Records<[u8]>,
     keys: &impl Keys,
-    (build, key): (&Build, &NamedKey),
+    at: (&Build, &NamedKey),
 ) -> Result<()> {
-    let mut runs = Runs { found: Vec::new(), count: 0, is_open: false };
-    let (mut last, mut index) = (Vec::new(), 0u64);
+    let mut unique = Unique::default();
     each_block(records, |block| {
-        let mut before = last.as_slice();
-        for record in block.chunks_exact(records.record_size()) {
-            if 0 < index && keys.is_same(before, record) {
-                runs.add(keys.row(index - 1, before), keys.row(index, record));
+        unique.look(block, (records.record_size(), keys));
+        Ok(())
+    })?;
+    unique.check(at)
+}
+
+/// Whether neighbours differ among the sorted records seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Unique {
+    runs: Runs,
+    last: Vec<u8>,
+    index: u64,
+}
+
+impl Unique {
+    /// Looks at the records that follow those seen.
+    pub(crate) fn look(&mut self, block: &[u8], (size, keys): (usize, &impl Keys)) {
+        let (mut before, mut index) = (self.last.as_slice(), self.index);
+        for record in block.chunks_exact(size) {
+            if keys.is_same(before, record) && 0 < index {
+                self.runs.add(keys.row(index - 1, before), keys.row(index, record));
             } else {
-                runs.is_open = false;
+                self.runs.is_open = false;
             }
             (before, index) = (record, index + 1);
         }
-        last = before.to_vec();
-        Ok(())
-    })?;
-    if runs.count == 0 {
-        return Ok(());
+        (self.last, self.index) = (before.to_vec(), index);
     }
-    Err(duplicates(build, key, (&runs.found, runs.count)))
+
+    /// Errors, with the first keys, unless all differed.
+    pub(crate) fn check(self, (build, key): (&Build, &NamedKey)) -> Result<()> {
+        if self.runs.count == 0 {
+            return Ok(());
+        }
+        Err(duplicates(build, key, (&self.runs.found, self.runs.count)))
+    }
 }
 
 /// Runs of records that have the same key.
+#[derive(Debug, Default)]
 struct Runs {
     /// The first rows of the first ones, each with one of them.
     found: Vec<(u64, BTreeSet<u64>)>,

@@ -20,7 +20,7 @@ use crate::{
 /// Bytes that a writer collects before it hands them over.
 const BATCH: usize = 256 << 10;
 /// Bytes that are written at once.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 2 << 20;
 /// Keys that there can be for each pair, beyond which those that have a list are listed: the ends
 /// of all lists would take more than the keys and ends of those there are.
 const KEYS_PER_PAIR: u64 = 4;
@@ -175,7 +175,8 @@ impl RelationBuilder {
         let Self { mut build, staged, writer } = self;
         let counts = writer.counts;
         writer.finish()?;
-        let Staged { mut rows, ascends, .. } = Staged::of_all(staged)?;
+        let Staged { rows, ascends, .. } = Staged::of_all(staged)?;
+        let mut rows = rows.into_file()?;
         let path = build.directory.path().to_path_buf();
         let _span = debug_span!("seal", path = %path.display(), pairs = rows.len()).entered();
         let (memory, threads) = (build.options.memory, build.options.threads);

@@ -63,31 +63,56 @@ fn rows_that_could_not_be_kept_are_not_left_out_in_silence() {
     let dir = Dir::new();
     let builder = Table::<Row>::builder(dir.trusted()).unwrap();
     let mut writer = builder.writer();
-    writer.append(&Row::new(1, 1)).unwrap();
-    let ((), trace) = watch(Plan::fail(0, io::ErrorKind::StorageFull), || drop(writer));
+    // Enough that some are written before the seal, which the last ones are not.
+    let append = || {
+        let appended = (0..500_000).try_for_each(|n| writer.append(&Row::new(n, n)));
+        drop(writer);
+        appended
+    };
+    let (appended, trace) = watch(Plan::fail(0, io::ErrorKind::StorageFull), append);
     assert!(trace.failed);
+    check_kind(appended, ErrorKind::OutOfSpace, "");
     check_kind(builder.seal(), ErrorKind::InvalidArgument, "rows are missing");
     assert!(dir.names().is_empty());
 }
 
 #[test]
 fn a_table_larger_than_its_memory() {
-    let (dir, rows) = (Dir::new(), rows(60_000));
-    // 4 MiB of rows and 1 MiB for sorts: rows and each key go through parts.
-    let table = build_with(&dir, &rows, TableOptions::new().memory(1 << 20).threads(2));
-    assert_eq!(table.len(), 60_000);
-    let other = Dir::new();
+    let (other, rows) = (Dir::new(), rows(60_000));
     let in_memory = build(&other, &rows);
-    assert!(table.iter().map(Result::unwrap).eq(in_memory.iter().map(Result::unwrap)));
-    let groups = |table: &Table<Row>| {
-        table.by(Row::GROUP).range(..).unwrap().indexes().map(Result::unwrap).collect::<Vec<_>>()
-    };
-    assert_eq!(groups(&table), groups(&in_memory));
-    let names = |table: &Table<Row>| {
-        table.by(Row::NAME).range(..).unwrap().indexes().map(Result::unwrap).collect::<Vec<_>>()
-    };
-    assert_eq!(names(&table), names(&in_memory));
-    table.verify(|_| std::ops::ControlFlow::Continue(())).unwrap();
+    // 4 MiB of rows go through parts; keys through several passes, through parts where those were
+    // too many, and where too many rows have one key for a pass.
+    for memory in [1 << 20, 200 << 10, 100 << 10] {
+        let dir = Dir::new();
+        let table = build_with(&dir, &rows, TableOptions::new().memory(memory).threads(2));
+        assert_eq!(table.len(), 60_000);
+        assert!(table.iter().map(Result::unwrap).eq(in_memory.iter().map(Result::unwrap)));
+        let orders = |table: &Table<Row>| {
+            let id = table.by(Row::ID).range(..).unwrap().indexes();
+            let score = table.by(Row::SCORE).range(..).unwrap().indexes();
+            let group = table.by(Row::GROUP).range(..).unwrap().indexes();
+            let tag = table.by(Row::TAG).range(..).unwrap().indexes();
+            let name = table.by(Row::NAME).range(..).unwrap().indexes();
+            [id, score, group, tag, name].map(|order| order.map(Result::unwrap).collect::<Vec<_>>())
+        };
+        assert!(orders(&table) == orders(&in_memory), "{memory}");
+        table.verify(|_| std::ops::ControlFlow::Continue(())).unwrap();
+    }
+}
+
+#[test]
+fn duplicates_are_found_whatever_the_memory() {
+    let mut rows = rows(20_000);
+    rows.push(Row { place: 1_000_000.into(), ..rows[777] });
+    for memory in [1 << 20, 100 << 10, 10 << 10] {
+        let dir = Dir::new();
+        let options = TableOptions::new().memory(memory);
+        let mut builder = options.create::<Row>(dir.trusted()).unwrap();
+        builder.extend(&rows).unwrap();
+        let one = "1 of its keys are on several rows";
+        check_kind(builder.seal(), ErrorKind::Duplicate, one);
+        assert!(dir.names().is_empty());
+    }
 }
 
 #[test]
