@@ -1,13 +1,25 @@
-//! Builds an index: one pass over the dump, sorts, names, and a directory published whole.
+//! Builds an index: two passes over the dump, sorts, names, and a directory published whole.
 
 mod dump_file; // the dump as bytes: plain, or unpacked on the way
 mod staging; // the directory under construction
 mod batch; // records on their way into a storage
 mod class_table; // the classes seen so far
+mod stacks; // the stack traces seen so far
 mod tables; // what the scanner sees, turned into records
-mod objects; // the object table, sorted and without repetitions
+mod objects; // the object table, sorted, without repetitions, packed
+mod ids; // their ids, packed
+mod roots; // the roots that name one
 mod symbols; // the symbol table, sorted
 mod classes; // the class tables, named and in order
+mod stage; // what the steps behind the scan work with
+mod ranks; // the ordinals of ids
+mod shapes; // where references lie in instances
+mod list_writer; // lists of ordinals, written
+mod list_stream; // and read in order
+mod references; // what each object refers to
+mod inverse; // who refers to it; the instances of classes
+mod links; // references as a graph
+mod tree; // its dominators, and distances from the roots
 mod reporter; // phases, their times, and the caller's hook
 
 use std::{ops::ControlFlow, path::Path};
@@ -15,7 +27,8 @@ use std::{ops::ControlFlow, path::Path};
 use tracing::debug_span;
 
 use self::{
-    dump_file::DumpFile, objects::Objects, reporter::Reporter, staging::Staging, tables::Tables,
+    dump_file::DumpFile, objects::Objects, reporter::Reporter, stage::Stage, staging::Staging,
+    tables::Tables,
 };
 use crate::{
     damage::DamageKind,
@@ -38,12 +51,14 @@ pub(crate) fn build(
     staging::check_outside(dump, out)?;
     let staging = Staging::create(out, existing)?;
     let mut reporter = Reporter::new(progress, dump_file.len());
-    let mut parts = Parts::read(dump_file, &staging, &mut reporter)?;
-    let mut manifest = parts.finish(&staging, &mut reporter)?;
+    let mut manifest = read(dump_file, &staging, &mut reporter)?;
+    for step in Step::ALL {
+        step.run(&mut manifest, &staging, &mut reporter)?;
+    }
 
     reporter.begin(Phase::Publish)?;
     manifest.tables.sort_by(|left, right| left.name.cmp(&right.name));
-    staging.remove_lock_files()?;
+    staging.keep_only(&manifest.tables)?;
     staging.sync()?;
     manifest::write(&staging.file(file::MANIFEST), &manifest)?;
     staging.publish()?;
@@ -51,56 +66,98 @@ pub(crate) fn build(
     Ok(BuildReport { summary, tables, phases: reporter.finish() })
 }
 
-/// What the pass over the dump left.
-struct Parts {
-    tables: Tables,
-    summary: Summary,
-    unpacked: Option<TableFacts>,
+/// A step behind the scan: it needs the files of those before it, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    References,
+    Inverse,
+    Dominators,
 }
 
-impl Parts {
-    fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Result<Self> {
-        reporter.begin(Phase::Scan)?;
-        let mut summary = empty_summary(&dump);
-        let mut tables = Tables::create(staging)?;
-        let mut source = dump.into_source(staging, reporter)?;
-        let mut scanned = scan(&mut *source, &mut tables)?;
-        let done = source.finish()?;
-        if done.is_broken {
-            scanned.damages.add(DamageKind::Compression, scanned.len, 0);
+impl Step {
+    const ALL: [Self; 3] = [Self::References, Self::Inverse, Self::Dominators];
+
+    fn phase(self) -> Phase {
+        match self {
+            Self::References => Phase::References,
+            Self::Inverse => Phase::Inverse,
+            Self::Dominators => Phase::Dominators,
         }
-        fill_summary(&mut summary, scanned);
-        Ok(Self { tables, summary, unpacked: done.unpacked })
     }
 
-    /// Sorts and names what was read.
-    fn finish(&mut self, staging: &Staging, reporter: &mut Reporter<'_>) -> Result<Manifest> {
-        let Self { tables, summary, unpacked } = self;
-        let mut facts: Vec<TableFacts> = unpacked.take().into_iter().collect();
-        tables.flush()?;
-
-        reporter.begin(Phase::Objects)?;
-        // An eighth of the dump keeps the build's private memory small beside it.
-        let sort_memory = summary.dump_len / 8;
-        let objects = Objects::sort(tables, staging, sort_memory)?;
-        (summary.object_count, summary.duplicate_count) =
-            (objects.count(), objects.duplicate_count);
-        [_, summary.instance_count, summary.object_array_count, summary.primitive_array_count] =
-            objects.kind_counts;
-        facts.push(objects.facts);
-
-        reporter.begin(Phase::Symbols)?;
-        symbols::sort(tables, sort_memory)?;
-
-        reporter.begin(Phase::Classes)?;
-        let found = classes::write(tables, staging)?;
-        summary.payload_len = found.payload_len;
-        summary.class_count = found.dumped;
-        summary.loaded_class_count = found.loaded;
-        facts.extend(tables.facts(staging)?);
-        facts.extend(found.facts);
-        Ok(Manifest { summary: summary.clone(), tables: facts })
+    fn run(
+        self,
+        manifest: &mut Manifest,
+        staging: &Staging,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<()> {
+        reporter.begin(self.phase())?;
+        let Manifest { summary, tables } = &*manifest;
+        let mut stage = Stage { staging, summary, tables, reporter };
+        match self {
+            Self::References => {
+                let found = references::write(&mut stage)?;
+                manifest.summary.reference_count = found.count;
+                manifest.summary.dangling_count = found.dangling_count;
+                manifest.tables.extend(found.facts);
+            }
+            Self::Inverse => {
+                let facts = [inverse::inbound(&stage)?, inverse::instances(&stage)?];
+                manifest.tables.extend(facts.into_iter().flatten());
+            }
+            Self::Dominators => {
+                let found = tree::write(&stage)?;
+                manifest.summary.reachable_count = found.reachable_count;
+                manifest.summary.reachable_len = found.reachable_len;
+                manifest.summary.distance_max = found.distance_max;
+                manifest.tables.extend(found.facts);
+            }
+        }
+        Ok(())
     }
+}
+
+/// The first pass: objects, roots, symbols and classes.
+fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Result<Manifest> {
+    reporter.begin(Phase::Scan)?;
+    let mut summary = empty_summary(&dump);
+    let mut tables = Tables::create(staging)?;
+    let mut source = dump.into_source(staging, reporter)?;
+    let mut scanned = scan(&mut *source, &mut tables)?;
+    let done = source.finish()?;
+    drop(source);
+    if done.is_broken {
+        scanned.damages.add(DamageKind::Compression, scanned.len, 0);
+    }
+    fill_summary(&mut summary, scanned);
+    tables.flush()?;
+    let mut facts: Vec<TableFacts> = done.unpacked.into_iter().collect();
+
+    reporter.begin(Phase::Objects)?;
+    // An eighth of the dump keeps the build's private memory small beside it.
+    let sort_memory = summary.dump_len / 8;
+    let objects = Objects::write(&mut tables, staging, sort_memory)?;
+    (summary.object_count, summary.duplicate_count) = (objects.count, objects.duplicate_count);
+    [_, summary.instance_count, summary.object_array_count, summary.primitive_array_count] =
+        objects.kind_counts;
+    facts.extend(objects.facts);
+    let count = u32::try_from(objects.count).unwrap_or(u32::MAX);
+    let roots = roots::write(&mut tables, staging, (count, sort_memory))?;
+    (summary.root_object_count, summary.absent_root_count) =
+        (roots.object_count, roots.absent_count);
+    facts.push(roots.facts);
+
+    reporter.begin(Phase::Symbols)?;
+    symbols::sort(&mut tables, sort_memory)?;
+
+    reporter.begin(Phase::Classes)?;
+    let found = classes::write(&mut tables, staging)?;
+    summary.payload_len = found.payload_len;
+    summary.class_count = found.dumped;
+    summary.loaded_class_count = found.loaded;
+    facts.extend(tables.facts(staging)?);
+    facts.extend(found.facts);
+    Ok(Manifest { summary, tables: facts })
 }
 
 fn empty_summary(dump: &DumpFile) -> Summary {
@@ -123,6 +180,13 @@ fn empty_summary(dump: &DumpFile) -> Summary {
         object_array_count: 0,
         primitive_array_count: 0,
         payload_len: 0,
+        reference_count: 0,
+        dangling_count: 0,
+        root_object_count: 0,
+        absent_root_count: 0,
+        reachable_count: 0,
+        reachable_len: 0,
+        distance_max: 0,
         duplicate_count: 0,
         damages: Vec::new(),
         damage_count: 0,

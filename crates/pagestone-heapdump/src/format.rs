@@ -4,6 +4,8 @@
 pub(crate) mod record {
     pub(crate) const UTF8: u8 = 0x01;
     pub(crate) const LOAD_CLASS: u8 = 0x02;
+    pub(crate) const FRAME: u8 = 0x04;
+    pub(crate) const TRACE: u8 = 0x05;
     pub(crate) const HEAP_DUMP: u8 = 0x0c;
     pub(crate) const HEAP_DUMP_SEGMENT: u8 = 0x1c;
     pub(crate) const HEAP_DUMP_END: u8 = 0x2c;
@@ -41,8 +43,8 @@ pub(crate) fn record_name(tag: u8) -> Option<&'static str> {
         record::UTF8 => "UTF8",
         record::LOAD_CLASS => "LOAD_CLASS",
         0x03 => "UNLOAD_CLASS",
-        0x04 => "FRAME",
-        0x05 => "TRACE",
+        record::FRAME => "FRAME",
+        record::TRACE => "TRACE",
         0x06 => "ALLOC_SITES",
         0x07 => "HEAP_SUMMARY",
         0x0a => "START_THREAD",
@@ -122,6 +124,20 @@ impl Primitive {
     /// The type that the code of a dump stands for.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         Self::ALL.get(usize::from(code.checked_sub(4)?)).copied()
+    }
+
+    /// The code of the type in a dump.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Boolean => 4,
+            Self::Char => 5,
+            Self::Float => 6,
+            Self::Double => 7,
+            Self::Byte => 8,
+            Self::Short => 9,
+            Self::Int => 10,
+            Self::Long => 11,
+        }
     }
 
     /// Bytes of one value.

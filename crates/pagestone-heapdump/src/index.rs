@@ -1,14 +1,22 @@
 //! The finished index: opened in constant time, asked about classes and objects.
 
 mod answers; // what it answers
+mod references; // what refers to what
+mod tree; // what retains what
 mod names; // the names of classes
-mod tables; // the mapped files, checked at open
+mod tables; // the files, checked at open
+mod relation; // lists of objects
+mod mapped; // one mapped file
 
 use std::{cmp::Reverse, fmt, path::Path};
 
 use pagestone_storage::TrustedDir;
 
-pub use self::answers::{Class, ClassCount, Object, ObjectKind, Rank};
+pub use self::{
+    answers::{Class, ClassCount, Object, ObjectKind, Rank},
+    references::ObjectIds,
+    tree::{Biggest, Retained},
+};
 use self::{names::Names, tables::Tables};
 use crate::{
     error::Result,
@@ -121,44 +129,61 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn class(&self, id: u64) -> Result<Option<Class<'_>>> {
-        let by_id = |index| self.tables.class(self.tables.order(index)?.by_id.get());
+        let Some(ordinal) = self.class_ordinal(id)? else { return Ok(None) };
+        let class = self.tables.class(ordinal)?;
+        Ok(Some(Class::new(&class, self.names.get(&class)?)))
+    }
+
+    /// The ordinal of the class with an id other than 0.
+    fn class_ordinal(&self, id: u64) -> Result<Option<u32>> {
+        if id == 0 {
+            return Ok(None);
+        }
+        let by_id = |index| -> Result<_> {
+            let ordinal = self.tables.order(index)?.by_id.get();
+            Ok((ordinal, self.tables.class(ordinal)?.id.get()))
+        };
         let count = self.tables.class_count();
-        let index = partition(count, |index| Ok(by_id(index)?.id.get() < id))?;
+        let index = partition(count, |index| Ok(by_id(index)?.1 < id))?;
         if count <= index {
             return Ok(None);
         }
-        let class = by_id(index)?;
-        let is_found = class.id.get() == id && id != 0;
-        Ok(if is_found { Some(Class::new(&class, self.names.get(&class)?)) } else { None })
+        let (ordinal, found) = by_id(index)?;
+        Ok(Some(ordinal).filter(|_| found == id))
     }
 
     /// Returns the object with an id, none when the dump does not hold it; O(log objects).
     ///
     /// # Errors
     ///
-    /// `Corrupt`; `Io` where the files cannot be mapped.
+    /// `Corrupt`.
     pub fn object(&self, id: u64) -> Result<Option<Object<'_>>> {
-        let Some(record) = self.tables.object(id)? else { return Ok(None) };
-        let kind = match record.kind() {
-            Ok(KindCode::Class) => ObjectKind::Class,
-            Ok(KindCode::Instance) => ObjectKind::Instance,
-            Ok(KindCode::ObjectArray) => ObjectKind::ObjectArray,
-            Ok(KindCode::PrimitiveArray) => ObjectKind::PrimitiveArray,
-            Err(code) => return Err(self.tables.corrupt_object("kind", code)),
+        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        self.object_at((ordinal, id)).map(Some)
+    }
+
+    /// The object with an ordinal and id.
+    fn object_at(&self, (ordinal, id): (u32, u64)) -> Result<Object<'_>> {
+        let record = self.tables.object(ordinal)?;
+        let kind = match self.tables.kind(&record)? {
+            KindCode::Class => ObjectKind::Class,
+            KindCode::Instance => ObjectKind::Instance,
+            KindCode::ObjectArray => ObjectKind::ObjectArray,
+            KindCode::PrimitiveArray => ObjectKind::PrimitiveArray,
         };
         let class = self.tables.class(record.class_ordinal())?;
         let is_primitive = class.origin.get() & origin::PRIMITIVE_ARRAY != 0;
         if is_primitive != (kind == ObjectKind::PrimitiveArray) {
             return Err(self.tables.corrupt_object("class", record.class_ordinal()));
         }
-        Ok(Some(Object {
+        Ok(Object {
             id,
             kind,
             class_id: class.id.get(),
             class_name: self.names.get(&class)?,
-            payload_len: u64::from(record.payload_len.get()),
-            value_offset: record.value_offset.get(),
-        }))
+            payload_len: u64::from(self.tables.payload_len(ordinal, &record)?),
+            value_offset: record.value_offset(),
+        })
     }
 
     /// Reads every file of the index and compares its checksum; O(bytes of the index).

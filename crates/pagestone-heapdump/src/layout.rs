@@ -4,19 +4,89 @@
 use std::mem::offset_of;
 
 use bytemuck::{Pod, Zeroable};
-use pagestone_storage::le::{U32, U64};
+use pagestone_storage::le::{U16, U32, U64};
+
+/// One object while an index is built. See docs/format.md, "Found record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct FoundRecord {
+    pub(crate) id: U64,
+    pub(crate) value_offset: U64,
+    pub(crate) payload_len: U32,
+    pub(crate) class_and_kind: U32, // as in `ObjectRecord`
+}
+const _: () = assert!(size_of::<FoundRecord>() == 24 && align_of::<FoundRecord>() == 1);
+const _: () = assert!(offset_of!(FoundRecord, class_and_kind) == 20);
 
 /// One object. See docs/format.md, "Object record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct ObjectRecord {
-    pub(crate) id: U64,
-    pub(crate) value_offset: U64,
-    pub(crate) payload_len: U32,
-    pub(crate) class_and_kind: U32, // class ordinal in the low 28 bits, kind above
+    pub(crate) value_offset: [u8; 5], // little-endian
+    pub(crate) payload_len: U16,      // or `PAYLOAD_LONG`
+    pub(crate) class_and_kind: U32,   // class ordinal in the low 28 bits, kind above
 }
-const _: () = assert!(size_of::<ObjectRecord>() == 24 && align_of::<ObjectRecord>() == 1);
-const _: () = assert!(offset_of!(ObjectRecord, class_and_kind) == 20);
+const _: () = assert!(size_of::<ObjectRecord>() == 11 && align_of::<ObjectRecord>() == 1);
+const _: () = assert!(offset_of!(ObjectRecord, class_and_kind) == 7);
+
+/// An object whose payload does not fit its record. See docs/format.md, "Long payload record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct LongPayloadRecord {
+    pub(crate) object: U32,
+    pub(crate) payload_len: U32,
+}
+const _: () = assert!(size_of::<LongPayloadRecord>() == 8);
+
+/// The ids of up to 64 objects. See docs/format.md, "Id block record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct IdBlockRecord {
+    pub(crate) first_id: U64,
+    pub(crate) place: U64, // first word in the low 48 bits, then shift, then width
+}
+const _: () = assert!(size_of::<IdBlockRecord>() == 16 && offset_of!(IdBlockRecord, place) == 8);
+
+/// One root. See docs/format.md, "Root record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct RootRecord {
+    pub(crate) object: U32,
+    pub(crate) thread_serial: U32,
+    pub(crate) number: U32,
+    pub(crate) tag: u8,
+}
+const _: () = assert!(size_of::<RootRecord>() == 13 && offset_of!(RootRecord, tag) == 12);
+
+/// One root while an index is built. See docs/format.md, "Found root record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct FoundRootRecord {
+    pub(crate) id: U64,
+    pub(crate) thread_serial: U32,
+    pub(crate) number: U32,
+    pub(crate) tag: u8,
+}
+const _: () = assert!(size_of::<FoundRootRecord>() == 17 && offset_of!(FoundRootRecord, tag) == 16);
+
+/// Where an object stands in the dominator tree. See docs/format.md, "Dominator record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct DominatorRecord {
+    pub(crate) parent: U32,
+    pub(crate) distance: U32,
+}
+const _: () = assert!(size_of::<DominatorRecord>() == 8 && offset_of!(DominatorRecord, distance) == 4);
+
+/// What an object that dominates others retains. See docs/format.md, "Retained record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct RetainedRecord {
+    pub(crate) bytes: U64,
+    pub(crate) object: U32,
+    pub(crate) count: U32,
+}
+const _: () = assert!(size_of::<RetainedRecord>() == 16 && offset_of!(RetainedRecord, count) == 12);
 
 /// One class. See docs/format.md, "Class record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -96,10 +166,51 @@ impl TryFrom<u32> for KindCode {
     }
 }
 
+/// Objects are numbered below this: two numbers above stand for no object.
+pub(crate) const OBJECT_COUNT_MAX: u32 = NONE - 1;
+
+/// In the place of an object's ordinal: no object.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// In the place of an immediate dominator: nothing but the roots together.
+pub(crate) const ROOTS: u32 = u32::MAX - 1;
+
+/// Stands for a payload whose length is in the table of long ones.
+pub(crate) const PAYLOAD_LONG: u16 = u16::MAX;
+
+/// Packs a class ordinal, below [`CLASS_COUNT_MAX`], and a kind.
+pub(crate) const fn pack_class(ordinal: u32, kind: KindCode) -> U32 {
+    U32::new(ordinal & ORDINAL_MASK | kind.code() << ORDINAL_BITS)
+}
+
+impl FoundRecord {
+    pub(crate) const fn class_ordinal(&self) -> u32 {
+        self.class_and_kind.get() & ORDINAL_MASK
+    }
+
+    /// The kind, or the code that is none.
+    pub(crate) fn kind(&self) -> Result<KindCode, u32> {
+        KindCode::try_from(self.class_and_kind.get() >> ORDINAL_BITS)
+    }
+}
+
 impl ObjectRecord {
-    /// Packs a class ordinal, below [`CLASS_COUNT_MAX`], and a kind.
-    pub(crate) const fn pack(ordinal: u32, kind: KindCode) -> U32 {
-        U32::new(ordinal & ORDINAL_MASK | kind.code() << ORDINAL_BITS)
+    /// Packs the facts of an object; none where the offset has more than 40 bits.
+    pub(crate) fn pack(found: &FoundRecord) -> Option<Self> {
+        let [a, b, c, d, e, 0, 0, 0] = found.value_offset.get().to_le_bytes() else { return None };
+        let payload_len = u16::try_from(found.payload_len.get()).unwrap_or(PAYLOAD_LONG).into();
+        let class_and_kind = found.class_and_kind;
+        Some(Self { value_offset: [a, b, c, d, e], payload_len, class_and_kind })
+    }
+
+    pub(crate) const fn value_offset(&self) -> u64 {
+        let [a, b, c, d, e] = self.value_offset;
+        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+    }
+
+    /// Whether the length of the payload is in the table of long ones.
+    pub(crate) const fn is_long(&self) -> bool {
+        self.payload_len.get() == PAYLOAD_LONG
     }
 
     pub(crate) const fn class_ordinal(&self) -> u32 {
@@ -109,6 +220,25 @@ impl ObjectRecord {
     /// The kind, or the code that is none.
     pub(crate) fn kind(&self) -> Result<KindCode, u32> {
         KindCode::try_from(self.class_and_kind.get() >> ORDINAL_BITS)
+    }
+}
+
+/// How many ids a block packs.
+pub(crate) const ID_BLOCK_LEN: usize = 64;
+
+impl IdBlockRecord {
+    /// Packs where the words of a block begin, how many low bits were left out, and how many
+    /// bits an id has; none where there are too many words.
+    pub(crate) fn new(first_id: u64, word: u64, (shift, width): (u8, u8)) -> Option<Self> {
+        let [a, b, c, d, e, f, 0, 0] = word.to_le_bytes() else { return None };
+        let place = u64::from_le_bytes([a, b, c, d, e, f, shift, width]).into();
+        Some(Self { first_id: first_id.into(), place })
+    }
+
+    /// The first word, the shift and the width.
+    pub(crate) const fn place(&self) -> (u64, u8, u8) {
+        let [a, b, c, d, e, f, shift, width] = self.place.get().to_le_bytes();
+        (u64::from_le_bytes([a, b, c, d, e, f, 0, 0]), shift, width)
     }
 }
 

@@ -5,9 +5,15 @@
 mod options; // how an index is built, and what came out
 mod builder; // the pass over the dump, the sorts, the publication
 mod scan; // the dump's bytes, as events
+mod graph; // dominators and distances, over any graph
 mod index; // the finished index and its answers
 mod summary; // the dump as a whole
 mod damage; // what of a dump could not be read
+mod ids; // object ids, packed
+mod lists; // lists of objects, packed
+mod varint; // short numbers in few bytes
+mod class_dump; // what a dump says of a class
+mod pages; // a dump read at any offset
 mod manifest; // the file that makes a directory an index
 mod layout; // what the bytes of an index mean; see docs/format.md
 mod format; // the words of HPROF
@@ -17,7 +23,9 @@ mod error;
 pub use crate::{
     damage::{Damage, DamageKind},
     error::{Error, ErrorKind, Result},
-    index::{Class, ClassCount, HeapIndex, Object, ObjectKind, Rank},
+    index::{
+        Biggest, Class, ClassCount, HeapIndex, Object, ObjectIds, ObjectKind, Rank, Retained,
+    },
     options::{BuildOptions, BuildReport, Existing, Phase, PhaseTime, Progress},
     summary::{Packing, Summary, TableFacts, TagCount},
 };

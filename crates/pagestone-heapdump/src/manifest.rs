@@ -17,23 +17,71 @@ use crate::{
 pub(crate) mod file {
     pub(crate) const MANIFEST: &str = "manifest";
     pub(crate) const OBJECTS: &str = "objects.rec";
+    pub(crate) const LONG_PAYLOADS: &str = "long_payloads.rec";
+    pub(crate) const ID_BLOCKS: &str = "ids.rec";
+    pub(crate) const ID_WORDS: &str = "ids.words";
     pub(crate) const CLASSES: &str = "classes.rec";
     pub(crate) const CLASS_ORDERS: &str = "class_orders.rec";
     pub(crate) const CLASS_NAMES: &str = "class_names.txt";
     pub(crate) const SYMBOLS: &str = "symbols.rec";
     pub(crate) const SYMBOL_TEXTS: &str = "symbols.txt";
+    pub(crate) const ROOTS: &str = "roots.rec";
+    pub(crate) const DOMINATORS: &str = "dominators.rec";
+    pub(crate) const RETAINED: &str = "retained.rec";
+    pub(crate) const BIGGEST: &str = "biggest.rec";
     pub(crate) const UNPACKED: &str = "dump.hprof";
-    /// While an index is built.
-    pub(crate) const OBJECTS_SPARE: &str = "objects.spare";
 
-    /// All of them, the spare one excepted.
-    pub(crate) const ALL: [&str; 8] =
-        [MANIFEST, OBJECTS, CLASSES, CLASS_ORDERS, CLASS_NAMES, SYMBOLS, SYMBOL_TEXTS, UNPACKED];
+    /// While an index is built.
+    pub(crate) const FOUND: &str = "found.rec";
+    pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
+
+    /// All of them but those that a build removes.
+    pub(crate) const ALL: [&str; 21] = [
+        MANIFEST,
+        OBJECTS,
+        LONG_PAYLOADS,
+        ID_BLOCKS,
+        ID_WORDS,
+        CLASSES,
+        CLASS_ORDERS,
+        CLASS_NAMES,
+        SYMBOLS,
+        SYMBOL_TEXTS,
+        ROOTS,
+        DOMINATORS,
+        RETAINED,
+        BIGGEST,
+        UNPACKED,
+        super::OUTBOUND.heads,
+        super::OUTBOUND.bytes,
+        super::INBOUND.heads,
+        super::INBOUND.bytes,
+        super::INSTANCES.heads,
+        super::INSTANCES.bytes,
+    ];
 }
+
+/// The two files of a relation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListFiles {
+    /// Where every sixteenth list begins.
+    pub(crate) heads: &'static str,
+    /// The lists.
+    pub(crate) bytes: &'static str,
+}
+
+/// The references of each object, without the one to its class.
+pub(crate) const OUTBOUND: ListFiles =
+    ListFiles { heads: "outbound.heads", bytes: "outbound.lists" };
+/// The objects that refer to each object, without those of which it is the class.
+pub(crate) const INBOUND: ListFiles = ListFiles { heads: "inbound.heads", bytes: "inbound.lists" };
+/// The instances of each class.
+pub(crate) const INSTANCES: ListFiles =
+    ListFiles { heads: "instances.heads", bytes: "instances.lists" };
 
 /// The first word of a manifest; the version of the format follows.
 const MAGIC: &str = "pagestone-heapdump-index";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// No manifest is longer: it lists a bounded number of things.
 const LEN_MAX: u64 = 1 << 20;
@@ -152,9 +200,13 @@ fn checksum_line(checked: &str) -> String {
 /// Measures a finished file of `T` records.
 pub(crate) fn table_facts<T>(path: &Path) -> Result<TableFacts> {
     let (byte_len, crc32) = checksum(path)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let record_count = byte_len / size_of::<T>() as u64;
-    Ok(TableFacts::new::<T>(&name, record_count, crc32))
+    Ok(TableFacts::new::<T>(&name_of(path), record_count, crc32))
+}
+
+/// The name of a file.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Reads a file and returns its length and CRC-32.

@@ -34,14 +34,28 @@ pub enum Phase {
     Symbols,
     /// The classes get their names.
     Classes,
+    /// The dump is read again for what each object refers to.
+    References,
+    /// References are turned round, and the instances of each class gathered.
+    Inverse,
+    /// Dominators, retained sizes and distances from the roots.
+    Dominators,
     /// Everything is synced and given its name.
     Publish,
 }
 
 impl Phase {
     /// All phases in order.
-    pub const ALL: [Self; 5] =
-        [Self::Scan, Self::Objects, Self::Symbols, Self::Classes, Self::Publish];
+    pub const ALL: [Self; 8] = [
+        Self::Scan,
+        Self::Objects,
+        Self::Symbols,
+        Self::Classes,
+        Self::References,
+        Self::Inverse,
+        Self::Dominators,
+        Self::Publish,
+    ];
 }
 
 /// How far a build is.

@@ -18,7 +18,7 @@ use crate::{
 use self::{
     body::{Body, Stop},
     input::Input,
-    layout::{Id, Id4, Id8, LoadClassBody, RecordHead},
+    layout::{FrameBody, Id, Id4, Id8, LoadClassBody, RecordHead, TraceHead},
 };
 pub(crate) use self::{
     header::{HEADER_SIZE_MAX, Header, parse_header},
@@ -36,11 +36,50 @@ pub(crate) trait Visitor {
     /// A `UTF8` record.
     fn text(&mut self, id: u64, text: &[u8]) -> Result<()>;
     /// A `LOAD_CLASS` record.
-    fn load_class(&mut self, class_id: u64, name_id: u64) -> Result<()>;
+    fn load_class(&mut self, class: &LoadFacts) -> Result<()>;
+    /// A `FRAME` record.
+    fn frame(&mut self, frame: &FrameFacts) -> Result<()>;
+    /// The numbers of a `TRACE` record: its serial and that of its thread.
+    fn trace(&mut self, trace_serial: u32, thread_serial: u32) -> Result<()>;
+    /// A frame of the trace told last.
+    fn trace_frame(&mut self, frame_id: u64) -> Result<()>;
+    /// A root.
+    fn root(&mut self, root: &RootFacts) -> Result<()>;
     /// A `CLASS_DUMP`, read whole.
     fn class(&mut self, class: &ClassFacts) -> Result<()>;
     /// An object other than a class, all of whose payload is there.
     fn object(&mut self, object: &ObjectFacts) -> Result<()>;
+}
+
+/// A `LOAD_CLASS` record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoadFacts {
+    pub(crate) serial: u32,
+    pub(crate) class_id: u64,
+    pub(crate) name_id: u64,
+}
+
+/// A `FRAME` record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameFacts {
+    pub(crate) id: u64,
+    pub(crate) method_name_id: u64,
+    pub(crate) signature_id: u64,
+    pub(crate) source_id: u64,
+    pub(crate) class_serial: u32,
+    /// Above 0 a line, else why there is none.
+    pub(crate) line: i32,
+}
+
+/// A root.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RootFacts {
+    pub(crate) tag: u8,
+    pub(crate) id: u64,
+    /// 0 where the kind has none.
+    pub(crate) thread_serial: u32,
+    /// A frame number, or of a thread the serial of its trace; 0 where the kind has none.
+    pub(crate) number: u32,
 }
 
 /// A `CLASS_DUMP`.
@@ -219,9 +258,24 @@ impl<V: Visitor> Scan<'_, V> {
             record::UTF8 => self.text::<I>(body),
             record::LOAD_CLASS => {
                 let load = body.take::<LoadClassBody<I>>()?;
-                let (class_id, name_id) = (load.class_id.get(), load.name_id.get());
-                Ok(self.visitor.load_class(class_id, name_id)?)
+                Ok(self.visitor.load_class(&LoadFacts {
+                    serial: load.serial.get(),
+                    class_id: load.class_id.get(),
+                    name_id: load.name_id.get(),
+                })?)
             }
+            record::FRAME => {
+                let frame = body.take::<FrameBody<I>>()?;
+                Ok(self.visitor.frame(&FrameFacts {
+                    id: frame.id.get(),
+                    method_name_id: frame.method_name_id.get(),
+                    signature_id: frame.signature_id.get(),
+                    source_id: frame.source_id.get(),
+                    class_serial: frame.class_serial.get(),
+                    line: frame.line.get(),
+                })?)
+            }
+            record::TRACE => self.trace::<I>(body),
             record::HEAP_DUMP | record::HEAP_DUMP_SEGMENT => self.segment::<I>(body),
             _ => Ok(()),
         }
@@ -234,6 +288,18 @@ impl<V: Visitor> Scan<'_, V> {
         self.visitor.text(id, text)?;
         if 0 < body.left() {
             self.done.damages.add(DamageKind::LongText, self.part.0, record::UTF8);
+        }
+        Ok(())
+    }
+}
+
+impl<V: Visitor> Scan<'_, V> {
+    fn trace<I: Id>(&mut self, body: &mut Body<'_, '_>) -> Result<(), Stop> {
+        let head = *body.take::<TraceHead>()?;
+        self.visitor.trace(head.serial.get(), head.thread_serial.get())?;
+        for _ in 0..head.frame_count.get() {
+            let id = body.take::<I>()?.get();
+            self.visitor.trace_frame(id)?;
         }
         Ok(())
     }

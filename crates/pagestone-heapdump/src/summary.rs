@@ -92,6 +92,20 @@ pub struct Summary {
     pub primitive_array_count: u64,
     /// Bytes of all instances and arrays.
     pub payload_len: u64,
+    /// References of all objects, each once for the object that holds it.
+    pub reference_count: u64,
+    /// References to objects that the dump does not hold, in fields, elements and to classes.
+    pub dangling_count: u64,
+    /// Different objects of the dump that roots name.
+    pub root_object_count: u64,
+    /// Roots that name no object of the dump.
+    pub absent_root_count: u64,
+    /// Objects that can be reached from the roots.
+    pub reachable_count: u64,
+    /// Bytes of those objects.
+    pub reachable_len: u64,
+    /// Steps from the roots to the object that is farthest from them.
+    pub distance_max: u32,
     /// Repeated objects that were left out: of several with one id the first counts.
     pub duplicate_count: u64,
     /// What could not be read, in file order; only the first ones, and where the dump ends.

@@ -5,7 +5,11 @@ use std::{fmt, path::Path};
 use bytemuck::Pod;
 use pagestone_storage as storage;
 
-use crate::{error::Result, manifest, summary::TableFacts};
+use crate::{
+    error::Result,
+    manifest::{self, name_of},
+    summary::TableFacts,
+};
 
 /// Bytes that are appended at once.
 const BATCH_LEN: usize = 384 << 10;
@@ -15,6 +19,8 @@ pub(super) struct Batch<T: Pod + fmt::Debug> {
     storage: storage::Storage<T>,
     waiting: Vec<T>,
     capacity: usize,
+    /// Of what was appended; none once the records may lie otherwise.
+    crc: Option<crc32fast::Hasher>,
 }
 
 impl<T: Pod + fmt::Debug> Batch<T> {
@@ -22,7 +28,7 @@ impl<T: Pod + fmt::Debug> Batch<T> {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let storage = storage::Options::new().backing(storage::Backing::File).create(path)?;
         let capacity = BATCH_LEN / size_of::<T>();
-        Ok(Self { storage, waiting: Vec::with_capacity(capacity), capacity })
+        Ok(Self { storage, waiting: Vec::new(), capacity, crc: Some(crc32fast::Hasher::new()) })
     }
 
     #[inline]
@@ -34,13 +40,20 @@ impl<T: Pod + fmt::Debug> Batch<T> {
         Ok(())
     }
 
-    /// Appends several records, at most as many as a batch has.
+    /// Appends several records.
+    #[inline]
     pub(super) fn extend(&mut self, records: &[T]) -> Result<()> {
-        if self.capacity < self.waiting.len() + records.len() {
-            self.flush()?;
+        if self.waiting.len() + records.len() <= self.capacity {
+            self.waiting.extend_from_slice(records);
+            return Ok(());
         }
-        self.waiting.extend_from_slice(records);
-        Ok(())
+        records.chunks(self.capacity).try_for_each(|records| {
+            if self.capacity < self.waiting.len() + records.len() {
+                self.flush()?;
+            }
+            self.waiting.extend_from_slice(records);
+            Ok(())
+        })
     }
 
     /// The records given so far.
@@ -49,21 +62,28 @@ impl<T: Pod + fmt::Debug> Batch<T> {
     }
 
     pub(super) fn flush(&mut self) -> Result<()> {
+        if let Some(crc) = &mut self.crc {
+            crc.update(bytemuck::cast_slice(&self.waiting));
+        }
         self.storage.append(&self.waiting)?;
         self.waiting.clear();
         Ok(())
     }
 
-    /// The storage, in which [`flush`](Self::flush) has put everything.
+    /// The storage, in which [`flush`](Self::flush) has put everything; it may be sorted.
     pub(super) fn storage(&mut self) -> &mut storage::Storage<T> {
+        self.crc = None;
         &mut self.storage
     }
 
-    /// Syncs the storage and reads its checksum back.
+    /// Syncs the storage and says what it is.
     pub(super) fn close(mut self) -> Result<TableFacts> {
         self.flush()?;
-        let path = self.storage.path().to_path_buf();
+        let (path, count) = (self.storage.path().to_path_buf(), self.storage.len());
         self.storage.close()?;
-        manifest::table_facts::<T>(&path)
+        match self.crc {
+            Some(crc) => Ok(TableFacts::new::<T>(&name_of(&path), count, crc.finalize())),
+            None => manifest::table_facts::<T>(&path),
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! The object table: sorted by id, and of several objects with one id only the first.
-
-use std::path::Path;
+//! The object table: sorted by id, of several objects with one id only the first, and packed.
 
 use pagestone_storage as storage;
 use storage::{Field, Kind};
 
-use super::{batch::Batch, class_table::ClassTable, staging::Staging, tables::Tables};
+use super::{
+    batch::Batch, class_table::ClassTable, ids::IdPacker, staging::Staging, tables::Tables,
+};
 use crate::{
-    error::{Error, Result},
-    layout::{KindCode, ObjectRecord},
+    error::{Error, ErrorKind, Result},
+    layout::{FoundRecord, KindCode, LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord},
     manifest::file,
     summary::TableFacts,
 };
@@ -21,7 +21,8 @@ const BLOCK_LEN: usize = 384 << 10;
 
 /// The finished table.
 pub(super) struct Objects {
-    pub(super) facts: TableFacts,
+    pub(super) facts: [TableFacts; 4],
+    pub(super) count: u64,
     /// How many objects were left out.
     pub(super) duplicate_count: u64,
     /// Classes, instances, object arrays, primitive arrays.
@@ -29,118 +30,121 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn count(&self) -> u64 {
-        self.facts.record_count
-    }
-
-    /// Sorts and syncs the table of `tables`, in up to `sort_memory` bytes.
-    pub(super) fn sort(tables: &mut Tables, staging: &Staging, sort_memory: u64) -> Result<Self> {
+    /// Sorts what `tables` found, in up to `sort_memory` bytes, and writes the tables.
+    pub(super) fn write(tables: &mut Tables, staging: &Staging, sort_memory: u64) -> Result<Self> {
         let Tables { objects, classes, .. } = tables;
         let storage = objects.storage();
         storage.sort_by(ID).memory(sort_memory).run()?;
-        storage.sync()?;
-        let mut firsts = Firsts::default();
+        let mut packer = Packer::create(staging)?;
+        let mut first: Option<FoundRecord> = None;
         for_each_block(storage, |block| {
-            for record in block {
-                firsts.look(record);
+            for &record in block {
+                match first {
+                    Some(known) if known.id == record.id => {
+                        first = Some(packer.earlier(classes, (known, record)));
+                    }
+                    known => {
+                        if let Some(known) = known {
+                            packer.push(&known)?;
+                        }
+                        first = Some(record);
+                    }
+                }
             }
-            firsts.crc.update(bytemuck::cast_slice(block));
             Ok(())
         })?;
-        let path = storage.path().to_path_buf();
-        let crc32 = firsts.crc.finalize();
-        let mut done = Self {
-            facts: TableFacts::new::<ObjectRecord>(file::OBJECTS, storage.len(), crc32),
-            duplicate_count: firsts.duplicate_count,
-            kind_counts: firsts.kind_counts,
-        };
-        if 0 < done.duplicate_count {
-            let spare = staging.file(file::OBJECTS_SPARE);
-            done.kind_counts = [0; 4];
-            let spared = leave_out(storage, classes, (&spare, &mut done.kind_counts))?;
-            done.facts = TableFacts { name: file::OBJECTS.to_owned(), ..spared };
-            std::fs::rename(&spare, &path).map_err(|source| Error::io("rename", &spare, source))?;
+        if let Some(last) = first {
+            packer.push(&last)?;
         }
-        Ok(done)
+        packer.close()
     }
 }
 
-/// What a first look at the sorted table tells.
-#[derive(Default)]
-struct Firsts {
-    last_id: Option<u64>,
+/// Takes objects in the order of their ids.
+struct Packer {
+    ids: IdPacker,
+    objects: Batch<ObjectRecord>,
+    long_payloads: Batch<LongPayloadRecord>,
+    count: u32,
     duplicate_count: u64,
     kind_counts: [u64; 4],
-    crc: crc32fast::Hasher,
 }
 
-impl Firsts {
-    fn look(&mut self, record: &ObjectRecord) {
-        let id = Some(record.id.get());
-        self.duplicate_count += u64::from(self.last_id == id);
-        self.last_id = id;
-        count_kind(&mut self.kind_counts, record);
+impl Packer {
+    fn create(staging: &Staging) -> Result<Self> {
+        Ok(Self {
+            ids: IdPacker::create(staging)?,
+            objects: Batch::create(&staging.file(file::OBJECTS))?,
+            long_payloads: Batch::create(&staging.file(file::LONG_PAYLOADS))?,
+            count: 0,
+            duplicate_count: 0,
+            kind_counts: [0; 4],
+        })
     }
-}
 
-fn count_kind(counts: &mut [u64; 4], record: &ObjectRecord) {
-    let place = match record.kind() {
-        Ok(KindCode::Class) => 0,
-        Ok(KindCode::Instance) => 1,
-        Ok(KindCode::ObjectArray) => 2,
-        Ok(KindCode::PrimitiveArray) => 3,
-        Err(_) => return,
-    };
-    counts[place] += 1;
-}
-
-/// Writes the table again with one object for each id: the one that comes first in the dump.
-fn leave_out(
-    sorted: &storage::Records<ObjectRecord>,
-    classes: &mut ClassTable,
-    (spare, kind_counts): (&Path, &mut [u64; 4]),
-) -> Result<TableFacts> {
-    let mut kept = Batch::create(spare)?;
-    let mut first: Option<ObjectRecord> = None;
-    for_each_block(sorted, |block| {
-        for &record in block {
-            let (keep, leave) = match first {
-                Some(known) if known.id != record.id => {
-                    count_kind(kind_counts, &known);
-                    kept.push(known)?;
-                    (record, None)
-                }
-                Some(known) if record.value_offset.get() < known.value_offset.get() => {
-                    (record, Some(known))
-                }
-                Some(known) => (known, Some(record)),
-                None => (record, None),
-            };
-            first = Some(keep);
-            // Class objects are not counted as instances of anything.
-            if let Some(left) = leave
-                && left.kind() != Ok(KindCode::Class)
-            {
-                classes.subtract(left.class_ordinal(), left.payload_len.get());
-            }
+    /// The one of two objects with one id that comes first in the dump; the other is not counted.
+    fn earlier(
+        &mut self,
+        classes: &mut ClassTable,
+        (left, right): (FoundRecord, FoundRecord),
+    ) -> FoundRecord {
+        let is_left = left.value_offset.get() <= right.value_offset.get();
+        let (kept, other) = if is_left { (left, right) } else { (right, left) };
+        self.duplicate_count += 1;
+        // Class objects are not counted as instances of anything.
+        if other.kind() != Ok(KindCode::Class) {
+            classes.subtract(other.class_ordinal(), other.payload_len.get());
         }
-        Ok(())
-    })?;
-    if let Some(last) = first {
-        count_kind(kind_counts, &last);
-        kept.push(last)?;
+        kept
     }
-    kept.close()
+
+    #[inline]
+    fn push(&mut self, found: &FoundRecord) -> Result<()> {
+        let packed = ObjectRecord::pack(found).filter(|_| self.count < OBJECT_COUNT_MAX);
+        let Some(packed) = packed else { return Err(self.too_much()) };
+        self.ids.push(found.id.get())?;
+        if packed.is_long() {
+            let (object, payload_len) = (self.count.into(), found.payload_len);
+            self.long_payloads.push(LongPayloadRecord { object, payload_len })?;
+        }
+        self.objects.push(packed)?;
+        self.count += 1;
+        let place = match found.kind() {
+            Ok(KindCode::Class) => 0,
+            Ok(KindCode::Instance) => 1,
+            Ok(KindCode::ObjectArray) => 2,
+            Ok(KindCode::PrimitiveArray) => 3,
+            Err(_) => return Ok(()),
+        };
+        self.kind_counts[place] += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn too_much(&self) -> Error {
+        let what = "more than 2^32 objects or 2^40 bytes";
+        Error::refused(ErrorKind::Unsupported, std::path::Path::new(file::OBJECTS), what)
+    }
+
+    fn close(self) -> Result<Objects> {
+        let [blocks, words] = self.ids.close()?;
+        Ok(Objects {
+            facts: [self.objects.close()?, self.long_payloads.close()?, blocks, words],
+            count: u64::from(self.count),
+            duplicate_count: self.duplicate_count,
+            kind_counts: self.kind_counts,
+        })
+    }
 }
 
 /// Calls `look` with all records, block by block.
-fn for_each_block(
-    records: &storage::Records<ObjectRecord>,
-    mut look: impl FnMut(&[ObjectRecord]) -> Result<()>,
+pub(super) fn for_each_block<T: bytemuck::Pod + std::fmt::Debug>(
+    records: &storage::Records<T>,
+    mut look: impl FnMut(&[T]) -> Result<()>,
 ) -> Result<()> {
-    let most = BLOCK_LEN / size_of::<ObjectRecord>();
+    let most = BLOCK_LEN / size_of::<T>();
     let capacity = usize::try_from(records.len()).map_or(most, |count| count.min(most));
-    let mut block: Vec<ObjectRecord> = vec![bytemuck::Zeroable::zeroed(); capacity];
+    let mut block: Vec<T> = vec![bytemuck::Zeroable::zeroed(); capacity];
     let mut index = 0;
     while index < records.len() {
         let count = usize::try_from(records.len() - index).unwrap_or(capacity).min(capacity);

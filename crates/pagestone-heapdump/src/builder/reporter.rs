@@ -42,6 +42,11 @@ impl<'h> Reporter<'h> {
         self.tell()
     }
 
+    /// Tells that the phase goes on.
+    pub(super) fn again(&mut self) -> Result<()> {
+        self.tell()
+    }
+
     fn tell(&mut self) -> Result<()> {
         match (self.hook)(self.progress) {
             ControlFlow::Continue(()) => Ok(()),

@@ -12,6 +12,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     manifest::{self, file},
     options::Existing,
+    summary::TableFacts,
 };
 
 /// A directory `.NAME.building` that becomes `NAME`, or is removed when it is dropped.
@@ -41,6 +42,11 @@ impl Staging {
         Ok(staging)
     }
 
+    /// The directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The path of a file of the index while it is built.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -53,12 +59,11 @@ impl Staging {
         Ok(())
     }
 
-    /// Removes the lock files that storages leave beside their files.
-    pub(super) fn remove_lock_files(&self) -> Result<()> {
+    /// Removes what is no table: lock files beside the storages, and what only the build needs.
+    pub(super) fn keep_only(&self, tables: &[TableFacts]) -> Result<()> {
         for name in names(&self.path)? {
-            if Path::new(&name).extension().is_some_and(|extension| extension == "lock") {
-                let path = self.path.join(name);
-                fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            if tables.iter().all(|table| name != *table.name) {
+                remove_tree(&self.path.join(name))?;
             }
         }
         Ok(())

@@ -1,30 +1,40 @@
 //! The mapped files of an index, checked at open.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use bytemuck::Pod;
-use pagestone_storage as storage;
-use storage::{Backing, Bias, Field, Kind, Options, Records, TrustedDir};
+use pagestone_storage::{TrustedDir, le::U32, le::U64};
 
+use super::{mapped::Mapped, relation::Relation};
 use crate::{
     error::{Error, Result},
-    layout::{CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, ObjectRecord},
-    manifest::{self, Manifest, file},
+    ids::PackedIds,
+    layout::{
+        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, DominatorRecord, IdBlockRecord, KindCode,
+        LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord,
+    },
+    manifest::{self, INBOUND, INSTANCES, Manifest, OUTBOUND, file},
     summary::TableFacts,
 };
-
-/// The field that the object table is sorted by.
-const ID: Field = Field::new(0, Kind::U64);
 
 /// The tables that questions are answered from.
 pub(super) struct Tables {
     directory: PathBuf,
-    objects: Records<ObjectRecord>,
-    classes: Records<ClassRecord>,
-    orders: Records<ClassOrderRecord>,
+    objects: Mapped<ObjectRecord>,
+    long_payloads: Mapped<LongPayloadRecord>,
+    id_blocks: Mapped<IdBlockRecord>,
+    id_words: Mapped<U64>,
+    classes: Mapped<ClassRecord>,
+    orders: Mapped<ClassOrderRecord>,
+    pub(super) roots: Mapped<RootRecord>,
+    pub(super) symbols: Mapped<SymbolRecord>,
+    pub(super) symbol_texts: Mapped<u8>,
+    pub(super) outbound: Relation,
+    pub(super) inbound: Relation,
+    pub(super) instances: Relation,
+    pub(super) dominators: Mapped<DominatorRecord>,
+    pub(super) retained: Mapped<RetainedRecord>,
+    pub(super) biggest: Mapped<U32>,
+    object_count: u32,
     class_count: u32,
 }
 
@@ -34,21 +44,46 @@ impl Tables {
         for facts in &manifest.tables {
             check_len(&directory, facts)?;
         }
-        let objects = open(dir, manifest.table(&directory, file::OBJECTS)?)?;
-        let classes_facts = manifest.table(&directory, file::CLASSES)?;
-        let orders_facts = manifest.table(&directory, file::CLASS_ORDERS)?;
-        let (classes, orders) = (open(dir, classes_facts)?, open(dir, orders_facts)?);
-        for facts in [classes_facts, orders_facts] {
-            check_crc(&directory, facts)?;
+        for name in [file::CLASSES, file::CLASS_ORDERS] {
+            check_crc(&directory, manifest.table(&directory, name)?)?;
         }
-        let count = |records: u64| u32::try_from(records).ok().filter(|&n| n <= CLASS_COUNT_MAX);
-        let class_count = count(classes.len()).filter(|&n| count(orders.len()) == Some(n));
-        let Some(class_count) = class_count else {
-            let path = directory.join(file::CLASS_ORDERS);
-            let lens = (classes.len(), orders.len());
-            return Err(Error::corrupt(&path, "number of classes", lens));
+        let count = |name, max| {
+            let facts = manifest.table(&directory, name)?;
+            let count = u32::try_from(facts.record_count).ok().filter(|&count| count <= max);
+            count.ok_or_else(|| {
+                let path = directory.join(name);
+                Error::corrupt(&path, "number of records", (max, facts.record_count))
+            })
         };
-        Ok(Self { directory, objects, classes, orders, class_count })
+        let class_count = count(file::CLASSES, CLASS_COUNT_MAX)?;
+        let object_count = count(file::OBJECTS, OBJECT_COUNT_MAX)?;
+        let relation =
+            |files, keys| Relation::open(dir, manifest, (files, keys, object_count));
+        let tables = Self {
+            objects: Mapped::open(dir, manifest, file::OBJECTS)?,
+            long_payloads: Mapped::open(dir, manifest, file::LONG_PAYLOADS)?,
+            id_blocks: Mapped::open(dir, manifest, file::ID_BLOCKS)?,
+            id_words: Mapped::open(dir, manifest, file::ID_WORDS)?,
+            classes: Mapped::open(dir, manifest, file::CLASSES)?,
+            orders: Mapped::open(dir, manifest, file::CLASS_ORDERS)?,
+            roots: Mapped::open(dir, manifest, file::ROOTS)?,
+            symbols: Mapped::open(dir, manifest, file::SYMBOLS)?,
+            symbol_texts: Mapped::open(dir, manifest, file::SYMBOL_TEXTS)?,
+            outbound: relation(&OUTBOUND, object_count)?,
+            inbound: relation(&INBOUND, object_count)?,
+            instances: relation(&INSTANCES, class_count)?,
+            dominators: Mapped::open(dir, manifest, file::DOMINATORS)?,
+            retained: Mapped::open(dir, manifest, file::RETAINED)?,
+            biggest: Mapped::open(dir, manifest, file::BIGGEST)?,
+            directory,
+            object_count,
+            class_count,
+        };
+        let counts = (class_count as usize, tables.orders.slice().len());
+        if counts.0 != counts.1 {
+            return Err(Error::corrupt(tables.orders.path(), "number of classes", counts));
+        }
+        Ok(tables)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,35 +94,65 @@ impl Tables {
         self.class_count
     }
 
+    pub(super) fn object_count(&self) -> u32 {
+        self.object_count
+    }
+
     #[inline]
     pub(super) fn class(&self, ordinal: u32) -> Result<ClassRecord> {
-        Ok(*self.classes.get(u64::from(ordinal))?)
+        self.classes.get(ordinal)
     }
 
     pub(super) fn order(&self, index: u32) -> Result<ClassOrderRecord> {
-        Ok(*self.orders.get(u64::from(index))?)
+        self.orders.get(index)
     }
 
-    pub(super) fn object(&self, id: u64) -> Result<Option<ObjectRecord>> {
-        match self.objects.binary_search(ID, id, Bias::Exact)? {
-            Some(index) => Ok(Some(*self.objects.get(index)?)),
-            None => Ok(None),
+    fn ids(&self) -> PackedIds<'_> {
+        let (blocks, words) = (self.id_blocks.slice(), self.id_words.slice());
+        PackedIds { blocks, words, count: self.object_count }
+    }
+
+    /// The ordinal of an object; O(log objects).
+    #[inline]
+    pub(super) fn ordinal(&self, id: u64) -> Option<u32> {
+        self.ids().ordinal(id)
+    }
+
+    /// The id of an object.
+    #[inline]
+    pub(super) fn id(&self, ordinal: u32) -> Result<u64> {
+        self.ids().id(ordinal).ok_or_else(|| {
+            let path = self.id_blocks.path();
+            Error::corrupt(path, "id of an object", ("one", format!("none for {ordinal}")))
+        })
+    }
+
+    pub(super) fn object(&self, ordinal: u32) -> Result<ObjectRecord> {
+        self.objects.get(ordinal)
+    }
+
+    /// The kind of an object.
+    pub(super) fn kind(&self, record: &ObjectRecord) -> Result<KindCode> {
+        record.kind().map_err(|code| self.corrupt_object("kind", code))
+    }
+
+    /// Bytes of the payload of an object.
+    pub(super) fn payload_len(&self, ordinal: u32, record: &ObjectRecord) -> Result<u32> {
+        if !record.is_long() {
+            return Ok(u32::from(record.payload_len.get()));
         }
+        let long = self.long_payloads.slice();
+        let found = long.binary_search_by_key(&ordinal, |long| long.object.get());
+        let found = found.ok().and_then(|place| long.get(place));
+        found.map(|long| long.payload_len.get()).ok_or_else(|| {
+            let path = self.long_payloads.path();
+            Error::corrupt(path, "length of a payload", ("one", format!("none of {ordinal}")))
+        })
     }
 
     pub(super) fn corrupt_object(&self, what: &'static str, found: u32) -> Error {
         Error::corrupt(self.objects.path(), what, ("one that exists", found))
     }
-}
-
-fn open<T: Pod + fmt::Debug>(dir: &TrustedDir, facts: &TableFacts) -> Result<Records<T>> {
-    let options = Options::new().backing(Backing::Map).reserve(facts.byte_len);
-    let records = options.open_read_only::<T>(dir.file(&facts.name))?;
-    if records.len() == facts.record_count {
-        return Ok(records);
-    }
-    let counts = (facts.record_count, records.len());
-    Err(Error::corrupt(records.path(), "number of records", counts))
 }
 
 fn check_len(directory: &Path, facts: &TableFacts) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use zerocopy::{
     FromBytes, Immutable, KnownLayout, Unaligned,
-    big_endian::{U16, U32, U64},
+    big_endian::{I32, U16, U32, U64},
 };
 
 /// An identifier of the size that the header states.
@@ -55,6 +55,36 @@ pub(super) struct LoadClassBody<I> {
     pub(super) name_id: I,
 }
 const _: () = assert!(size_of::<LoadClassBody<Id8>>() == 24);
+
+#[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct FrameBody<I> {
+    pub(super) id: I,
+    pub(super) method_name_id: I,
+    pub(super) signature_id: I,
+    pub(super) source_id: I,
+    pub(super) class_serial: U32,
+    pub(super) line: I32,
+}
+const _: () = assert!(size_of::<FrameBody<Id8>>() == 40);
+
+#[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct TraceHead {
+    pub(super) serial: U32,
+    pub(super) thread_serial: U32,
+    pub(super) frame_count: U32,
+}
+const _: () = assert!(size_of::<TraceHead>() == 12);
+
+/// What follows the id of a root that names a thread.
+#[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct RootNumbers {
+    pub(super) thread_serial: U32,
+    pub(super) number: U32,
+}
+const _: () = assert!(size_of::<RootNumbers>() == 8);
 
 #[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -119,3 +149,6 @@ const _: () = assert!(size_of::<FieldHead<Id8>>() == 9);
 
 /// The number of constants, static fields or fields.
 pub(super) type Count = U16;
+
+/// The number of a thread.
+pub(super) type Serial = U32;

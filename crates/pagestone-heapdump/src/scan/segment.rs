@@ -2,12 +2,12 @@
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::as_conversions)]
 
 use super::{
-    ClassFacts, ObjectFacts, Scan, Shape, Visitor,
+    ClassFacts, ObjectFacts, RootFacts, Scan, Shape, Visitor,
     body::{Body, Stop},
     count,
     layout::{
         ClassHead, ConstantHead, Count, FieldHead, Id, InstanceHead, ObjectArrayHead,
-        PrimitiveArrayHead,
+        PrimitiveArrayHead, RootNumbers, Serial,
     },
 };
 use crate::{
@@ -61,8 +61,9 @@ impl<V: Visitor> Scan<'_, V> {
                 self.object(body, (id, Shape::PrimitiveArray(primitive)), 0)?;
             }
             tag::CLASS_DUMP => self.class::<I>(body)?,
-            _ => match fixed_len::<I>(type_byte) {
-                Some(len) => body.skip(len)?,
+            tag::HEAP_DUMP_INFO => body.skip(u64::from(I::SIZE).saturating_add(4))?,
+            _ => match root_shape(type_byte) {
+                Some(shape) => self.root::<I>((type_byte, shape), body)?,
                 None => return Ok(Step::Unknown),
             },
         }
@@ -99,6 +100,28 @@ impl<V: Visitor> Scan<'_, V> {
         // Not longer than its record, whose length has 32 bits.
         let payload_len = u32::try_from(payload_len).map_err(|_| Stop::Overrun)?;
         self.visitor.object(&ObjectFacts { id, shape, value_offset, payload_len })?;
+        Ok(())
+    }
+
+    fn root<I: Id>(
+        &mut self,
+        (tag, shape): (u8, RootShape),
+        body: &mut Body<'_, '_>,
+    ) -> Result<(), Stop> {
+        let id = body.take::<I>()?.get();
+        let (thread_serial, number) = match shape {
+            RootShape::Nothing => (0, 0),
+            RootShape::Address => {
+                body.take::<I>()?;
+                (0, 0)
+            }
+            RootShape::Thread => (Serial::get(*body.take::<Serial>()?), 0),
+            RootShape::ThreadAndNumber => {
+                let numbers = body.take::<RootNumbers>()?;
+                (numbers.thread_serial.get(), numbers.number.get())
+            }
+        };
+        self.visitor.root(&RootFacts { tag, id, thread_serial, number })?;
         Ok(())
     }
 
@@ -147,15 +170,25 @@ fn value_size<I: Id>(code: u8) -> Result<u8, Stop> {
     Primitive::from_code(code).map(Primitive::size).ok_or(Stop::UnknownType)
 }
 
-/// Bytes of a root or note behind its type byte.
-fn fixed_len<I: Id>(type_byte: u8) -> Option<u64> {
-    let (ids, numbers) = match type_byte {
-        tag::ROOT_JNI_GLOBAL => (2, 0),
-        tag::ROOT_NATIVE_STACK | tag::ROOT_THREAD_BLOCK | tag::HEAP_DUMP_INFO => (1, 4),
+/// What follows the id of a root.
+#[derive(Debug, Clone, Copy)]
+enum RootShape {
+    Nothing,
+    /// The address of a reference.
+    Address,
+    Thread,
+    ThreadAndNumber,
+}
+
+/// What a kind of root looks like; none for what is no root.
+fn root_shape(type_byte: u8) -> Option<RootShape> {
+    match type_byte {
+        tag::ROOT_JNI_GLOBAL => Some(RootShape::Address),
+        tag::ROOT_NATIVE_STACK | tag::ROOT_THREAD_BLOCK => Some(RootShape::Thread),
         tag::ROOT_JNI_LOCAL
         | tag::ROOT_JAVA_FRAME
         | tag::ROOT_THREAD_OBJ
-        | tag::ROOT_JNI_MONITOR => (1, 8),
+        | tag::ROOT_JNI_MONITOR => Some(RootShape::ThreadAndNumber),
         tag::ROOT_UNKNOWN
         | tag::ROOT_STICKY_CLASS
         | tag::ROOT_MONITOR_USED
@@ -164,8 +197,7 @@ fn fixed_len<I: Id>(type_byte: u8) -> Option<u64> {
         | tag::ROOT_DEBUGGER
         | tag::ROOT_REFERENCE_CLEANUP
         | tag::ROOT_VM_INTERNAL
-        | tag::ROOT_UNREACHABLE => (1, 0),
-        _ => return None,
-    };
-    Some(u64::from(I::SIZE).saturating_mul(ids).saturating_add(numbers))
+        | tag::ROOT_UNREACHABLE => Some(RootShape::Nothing),
+        _ => None,
+    }
 }

@@ -84,10 +84,10 @@ fn another_version_is_named() {
     let (built, _) = built();
     let manifest = built.path().join("manifest");
     let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, text.replacen("index 1\n", "index 2\n", 1)).unwrap();
+    fs::write(&manifest, text.replacen("index 2\n", "index 3\n", 1)).unwrap();
     let error = open(&built.path()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::UnknownVersion);
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 3"), "{error}");
 }
 
 #[test]

@@ -9,7 +9,10 @@ use pagestone_testkit::{LayoutField, check_layout};
 #[expect(dead_code, reason = "only the places of the fields are looked at")]
 mod private;
 
-use private::{ClassOrderRecord, ClassRecord, ObjectRecord, SymbolRecord};
+use private::{
+    ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord, IdBlockRecord,
+    LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord,
+};
 
 /// The fields of a struct, whose sizes are told by a value of it.
 macro_rules! fields {
@@ -32,7 +35,22 @@ fn check(section: &str, fields: &[LayoutField]) {
 
 #[test]
 fn object_record() {
-    check("Object record", &fields!(ObjectRecord: id value_offset payload_len class_and_kind));
+    check("Object record", &fields!(ObjectRecord: value_offset payload_len class_and_kind));
+    check("Long payload record", &fields!(LongPayloadRecord: object payload_len));
+    check("Id block record", &fields!(IdBlockRecord: first_id place));
+}
+
+#[test]
+fn root_and_dominator_records() {
+    check("Root record", &fields!(RootRecord: object thread_serial number tag));
+    check("Dominator record", &fields!(DominatorRecord: parent distance));
+    check("Retained record", &fields!(RetainedRecord: bytes object count));
+}
+
+#[test]
+fn records_of_a_build() {
+    check("Found record", &fields!(FoundRecord: id value_offset payload_len class_and_kind));
+    check("Found root record", &fields!(FoundRootRecord: id thread_serial number tag));
 }
 
 #[test]

@@ -33,12 +33,25 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 20] = [
+    "biggest.rec",
     "class_names.txt",
     "class_orders.rec",
     "classes.rec",
+    "dominators.rec",
+    "ids.rec",
+    "ids.words",
+    "inbound.heads",
+    "inbound.lists",
+    "instances.heads",
+    "instances.lists",
+    "long_payloads.rec",
     "manifest",
     "objects.rec",
+    "outbound.heads",
+    "outbound.lists",
+    "retained.rec",
+    "roots.rec",
     "symbols.rec",
     "symbols.txt",
 ];

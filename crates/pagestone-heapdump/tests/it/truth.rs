@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use pagestone_heapdump::{BuildOptions, HeapIndex, ObjectKind, Packing, Rank, TagCount};
+use pagestone_heapdump::{BuildOptions, HeapIndex, ObjectIds, ObjectKind, Packing, Rank, TagCount};
 use pagestone_testkit::testdata;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -119,10 +119,61 @@ fn sampled_objects_are_those_of_the_truth() {
         assert_eq!(sample["cls"], object.class_name, "{id}");
         assert_eq!(sample["payload"].as_u64(), Some(object.payload_len), "{id}");
         assert_eq!(sample["value_offset"].as_u64(), Some(object.value_offset), "{id}");
+        check_ids(&sample["outbound"], truth.index.outbound(id).unwrap().unwrap());
+        check_ids(&sample["inbound"], truth.index.inbound(id).unwrap().unwrap());
+        let retained = truth.index.retained(id).unwrap().unwrap();
+        let depth = sample["depth"].as_i64().unwrap();
+        assert_eq!(retained.distance.map(i64::from), Some(depth).filter(|&depth| 0 <= depth));
+        if retained.distance.is_some() {
+            let dominator = sample["idom"].as_u64().filter(|&dominator| dominator != 0);
+            assert_eq!(retained.dominator, dominator, "{id}");
+            assert_eq!(sample["retained_payload"].as_u64(), Some(retained.bytes), "{id}");
+            assert_eq!(sample["retained_objects"].as_u64(), Some(retained.count), "{id}");
+        } else {
+            assert_eq!((retained.bytes, retained.count, retained.dominator), (0, 0, None), "{id}");
+        }
     }
     let key = |key: &str| truth.facts[key].as_u64().unwrap();
     for (id, is_there) in [(key("id_min"), true), (key("id_max"), true), (key("id_min") - 8, false)]
     {
         assert_eq!(truth.index.object(id).unwrap().is_some(), is_there, "{id}");
     }
+}
+
+#[track_caller]
+fn check_ids(expected: &Value, found: ObjectIds<'_>) {
+    let found: Vec<u64> = found.map(Result::unwrap).collect();
+    assert_eq!(expected["count"].as_u64(), Some(found.len() as u64));
+    let listed: Vec<u64> = serde_json::from_value(expected["ids"].clone()).unwrap();
+    assert_eq!(found[..listed.len()], listed);
+    assert!(listed.len() == found.len() || 20 <= listed.len());
+}
+
+#[test]
+fn references_and_roots_are_those_of_the_truth() {
+    let truth = Truth::new();
+    let summary = truth.index.summary();
+    truth.check("edges_unique", summary.reference_count);
+    truth.check("dangling_edges", summary.dangling_count);
+    truth.check("root_objects_distinct", summary.root_object_count);
+    truth.check("roots_absent", summary.absent_root_count);
+    truth.check("reachable", summary.reachable_count);
+    truth.check("max_depth", summary.distance_max.into());
+    let total = truth.facts["dominators"]["retained_total"].as_u64();
+    assert_eq!(total, Some(summary.reachable_len));
+}
+
+#[test]
+fn the_biggest_objects_are_those_of_the_truth() {
+    let truth = Truth::new();
+    let expected = truth.facts["dominators"]["top"].as_array().unwrap();
+    let found = truth.index.biggest(expected.len()).unwrap();
+    for (expected, found) in expected.iter().zip(&found) {
+        assert_eq!(expected["id"].as_u64(), Some(found.id));
+        let named = expected["cls"].as_str().unwrap();
+        assert_eq!(named.strip_prefix("class ").unwrap_or(named), found.class_name);
+        assert_eq!(expected["retained_payload"].as_u64(), Some(found.bytes));
+        assert_eq!(expected["retained_objects"].as_u64(), Some(found.count));
+    }
+    assert_eq!(found.len(), 40);
 }

@@ -1,0 +1,182 @@
+//! Dominators, what objects retain, and their distances from the roots.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    fs::File,
+    io::{BufReader, BufWriter, Read as _, Write as _},
+};
+
+use pagestone_storage as storage;
+use storage::{Backing, Options, le::U32};
+
+use super::{
+    batch::Batch,
+    links::{Outbound, with_graph},
+    objects::for_each_block,
+    references::for_each_object,
+    stage::Stage,
+};
+use crate::{
+    error::{Error, Result},
+    graph::{self, Dominators, Graph},
+    layout::{DominatorRecord, NONE, ROOTS, RetainedRecord, RootRecord},
+    manifest::file,
+    summary::TableFacts,
+};
+
+/// Objects in the table of the biggest.
+const BIGGEST_COUNT: usize = 1 << 16;
+
+/// The finished tables.
+pub(super) struct Tree {
+    pub(super) facts: [TableFacts; 3],
+    pub(super) reachable_count: u64,
+    pub(super) reachable_len: u64,
+    pub(super) distance_max: u32,
+}
+
+/// Finds the dominators and writes the tables.
+pub(super) fn write(stage: &Stage<'_, '_>) -> Result<Tree> {
+    let roots = roots(stage)?;
+    with_graph(stage, |outbound, inbound| {
+        let (distances, distance_max) = distances(stage, (outbound, &roots))?;
+        let graph = Graph { outbound, inbound, roots: &roots };
+        let mut found = Dominators::find(&graph, stage.staging.path())?;
+        let counts = counts(stage, &mut found)?;
+        tables(stage, &mut found, (counts, distances, distance_max))
+    })
+}
+
+/// The objects that roots name.
+fn roots(stage: &Stage<'_, '_>) -> Result<Vec<u32>> {
+    let options = Options::new().backing(Backing::File);
+    let records = options.open_read_only::<RootRecord>(stage.staging.file(file::ROOTS))?;
+    let mut roots = Vec::new();
+    for_each_block(&records, |block| {
+        roots.extend(block.iter().map(|root| root.object.get()));
+        Ok(())
+    })?;
+    roots.dedup();
+    Ok(roots)
+}
+
+/// Numbers that wait in a file, in the order of the objects.
+struct Waiting {
+    reader: BufReader<File>,
+    path: std::path::PathBuf,
+}
+
+impl Waiting {
+    /// Writes what `fill` gives.
+    fn write(
+        stage: &Stage<'_, '_>,
+        name: &str,
+        fill: impl FnOnce(&mut dyn FnMut(u32) -> Result<()>) -> Result<()>,
+    ) -> Result<Self> {
+        let path = stage.staging.file(name);
+        let failed = |action| move |source| (action, source);
+        let named = |(action, source)| Error::io(action, &path, source);
+        let made = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        let mut writer = BufWriter::new(made.map_err(failed("create")).map_err(named)?);
+        fill(&mut |number| {
+            writer.write_all(&number.to_le_bytes()).map_err(failed("write")).map_err(named)
+        })?;
+        let file = writer.into_inner().map_err(|error| named(("write", error.into_error())))?;
+        let mut reader = BufReader::new(file);
+        std::io::Seek::rewind(&mut reader).map_err(|source| named(("seek", source)))?;
+        Ok(Self { reader, path })
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<u32> {
+        let mut bytes = [0; 4];
+        let read = self.reader.read_exact(&mut bytes);
+        read.map_err(|source| Error::io("read", &self.path, source))?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+}
+
+/// The distance of every object, and the longest.
+fn distances(
+    stage: &Stage<'_, '_>,
+    (outbound, roots): (&Outbound<'_>, &[u32]),
+) -> Result<(Waiting, u32)> {
+    let found = graph::distances(outbound, roots)?;
+    let reached = found.iter().copied().filter(|&distance| distance != graph::UNREACHED);
+    let distance_max = reached.max().unwrap_or(0);
+    let waiting = Waiting::write(stage, "distances.tmp", |push| {
+        found.iter().try_for_each(|&distance| push(distance))
+    })?;
+    Ok((waiting, distance_max))
+}
+
+/// How many objects each one retains, 0 for what is not reached.
+fn counts(stage: &Stage<'_, '_>, found: &mut Dominators) -> Result<Waiting> {
+    found.sum(|_| Ok(1))?;
+    Waiting::write(stage, "counts.tmp", |push| {
+        found.for_each(|_, place| {
+            let sum = place.map_or(0, |place| place.sum);
+            push(u32::try_from(sum).unwrap_or(u32::MAX))
+        })
+    })
+}
+
+fn tables(
+    stage: &Stage<'_, '_>,
+    found: &mut Dominators,
+    (mut counts, mut distances, distance_max): (Waiting, Waiting, u32),
+) -> Result<Tree> {
+    let payloads = Waiting::write(stage, "payloads.tmp", |push| {
+        for_each_object(stage.staging, |object| push(object.payload_len))
+    });
+    let mut payloads = payloads?;
+    let mut reachable_len = 0;
+    let mut next = 0;
+    found.sum(|object| {
+        // What is not reached is not asked for.
+        while next < object {
+            payloads.next()?;
+            next += 1;
+        }
+        next += 1;
+        payloads.next().map(u64::from)
+    })?;
+    let mut dominators = Batch::create(&stage.staging.file(file::DOMINATORS))?;
+    let mut retained = Batch::create(&stage.staging.file(file::RETAINED))?;
+    // The smallest of the biggest is on top; of equals the one with the highest number.
+    let mut biggest: BinaryHeap<(Reverse<u64>, u32)> = BinaryHeap::new();
+    found.for_each(|object, place| {
+        let (count, distance) = (counts.next()?, distances.next()?);
+        let Some(place) = place else {
+            return dominators.push(DominatorRecord { parent: NONE.into(), distance: NONE.into() });
+        };
+        let is_top = place.parent == stage.object_count();
+        let parent = if is_top { ROOTS } else { place.parent };
+        if is_top {
+            reachable_len += place.sum;
+        }
+        dominators.push(DominatorRecord { parent: parent.into(), distance: distance.into() })?;
+        if 1 < count {
+            let (bytes, object) = (place.sum.into(), object.into());
+            retained.push(RetainedRecord { bytes, object, count: count.into() })?;
+        }
+        if biggest.len() < BIGGEST_COUNT {
+            biggest.push((Reverse(place.sum), object));
+        } else if biggest.peek().is_some_and(|(Reverse(least), _)| *least < place.sum) {
+            biggest.pop();
+            biggest.push((Reverse(place.sum), object));
+        }
+        Ok(())
+    })?;
+    let mut order = Batch::create(&stage.staging.file(file::BIGGEST))?;
+    for (_, object) in biggest.into_sorted_vec() {
+        order.push(U32::new(object))?;
+    }
+    Ok(Tree {
+        facts: [dominators.close()?, retained.close()?, order.close()?],
+        reachable_count: u64::from(found.reached()),
+        reachable_len,
+        distance_max,
+    })
+}

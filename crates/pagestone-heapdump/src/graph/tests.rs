@@ -1,0 +1,341 @@
+//! The graph algorithms against plain ones, and on shapes that are hard for some.
+
+use std::path::Path;
+
+use proptest::{collection::vec, prelude::*};
+
+use super::{Dominators, Graph, Links, Place, UNREACHED, distances};
+use crate::error::Result;
+
+/// Lists in memory.
+struct Lists(Vec<Vec<u32>>);
+
+impl Links for Lists {
+    fn node_count(&self) -> u32 {
+        u32::try_from(self.0.len()).expect("few nodes")
+    }
+
+    fn each(&self, node: u32, look: impl FnMut(u32)) -> Result<()> {
+        self.0[node as usize].iter().copied().for_each(look);
+        Ok(())
+    }
+}
+
+/// A graph, and what is found in it.
+struct Case {
+    outbound: Lists,
+    inbound: Lists,
+    roots: Vec<u32>,
+}
+
+type Found = Vec<Option<Place>>;
+
+impl Case {
+    fn new(count: u32, edges: &[(u32, u32)], roots: &[u32]) -> Self {
+        let empty = || Lists(vec![Vec::new(); count as usize]);
+        let (mut outbound, mut inbound) = (empty(), empty());
+        for &(from, to) in edges {
+            outbound.0[from as usize].push(to);
+            inbound.0[to as usize].push(from);
+        }
+        Self { outbound, inbound, roots: roots.to_vec() }
+    }
+
+    fn graph(&self) -> Graph<'_, Lists, Lists> {
+        Graph { outbound: &self.outbound, inbound: &self.inbound, roots: &self.roots }
+    }
+
+    fn found(&self, weight: impl Fn(u32) -> u64) -> Found {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut found = Dominators::find(&self.graph(), scratch.path()).expect("dominators");
+        assert!(is_empty(scratch.path()), "files are left");
+        found.sum(|node| Ok(weight(node))).expect("sums");
+        let mut places = Vec::new();
+        let mut look = |node: u32, place| {
+            assert_eq!(node as usize, places.len());
+            places.push(place);
+            Ok(())
+        };
+        found.for_each(&mut look).expect("places");
+        let reached = places.iter().filter(|place| place.is_some()).count();
+        assert_eq!(reached, found.reached() as usize);
+        places
+    }
+
+    /// What is reached without passing `without`.
+    fn reach(&self, without: Option<u32>) -> Vec<bool> {
+        let mut is_reached = vec![false; self.outbound.0.len()];
+        let mut waiting: Vec<u32> = self.roots.clone();
+        while let Some(node) = waiting.pop() {
+            if Some(node) != without && !is_reached[node as usize] {
+                is_reached[node as usize] = true;
+                waiting.extend(&self.outbound.0[node as usize]);
+            }
+        }
+        is_reached
+    }
+
+    /// The dominators by the definition: what is not reached without a node is below it.
+    fn naive(&self, weight: impl Fn(u32) -> u64) -> Found {
+        let count = self.outbound.node_count();
+        let all = self.reach(None);
+        let cut: Vec<Vec<bool>> = (0..count).map(|node| self.reach(Some(node))).collect();
+        let dominates = |above: u32, node: u32| {
+            let node = node as usize;
+            all[above as usize] && all[node] && !cut[above as usize][node]
+        };
+        let size = |above| (0..count).filter(|&node| dominates(above, node)).count();
+        let place = |node: u32| Place {
+            // Of the strict dominators, the nearest one dominates the fewest.
+            parent: (0..count)
+                .filter(|&above| above != node && dominates(above, node))
+                .min_by_key(|&above| size(above))
+                .unwrap_or(count),
+            sum: (0..count).filter(|&below| dominates(node, below)).map(&weight).sum(),
+        };
+        (0..count).map(|node| all[node as usize].then(|| place(node))).collect()
+    }
+
+    fn naive_distances(&self) -> Vec<u32> {
+        let mut distances = vec![UNREACHED; self.outbound.0.len()];
+        self.roots.iter().for_each(|&root| distances[root as usize] = 0);
+        for distance in 0..self.outbound.node_count() {
+            for (from, targets) in self.outbound.0.iter().enumerate() {
+                if distances[from] == distance {
+                    for &to in targets {
+                        let to = &mut distances[to as usize];
+                        *to = (*to).min(distance + 1);
+                    }
+                }
+            }
+        }
+        distances
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).expect("a directory").next().is_none()
+}
+
+/// Weights that tell all subsets of a few nodes apart.
+fn power(node: u32) -> u64 {
+    1 << node
+}
+
+#[track_caller]
+fn check(count: u32, edges: &[(u32, u32)], roots: &[u32], parents: &[Option<u32>]) {
+    let case = Case::new(count, edges, roots);
+    let found = case.found(power);
+    let above: Vec<Option<u32>> = found.iter().map(|place| Some((*place)?.parent)).collect();
+    assert_eq!(above, parents);
+    assert_eq!(found, case.naive(power));
+    let measured = distances(&case.outbound, &case.roots).expect("distances");
+    assert_eq!(measured, case.naive_distances());
+}
+
+#[test]
+fn no_root_reaches_nothing() {
+    check(0, &[], &[], &[]);
+    check(2, &[(0, 1), (1, 0)], &[], &[None, None]);
+}
+
+#[test]
+fn roots_have_no_dominator() {
+    check(3, &[(0, 1), (1, 2)], &[0, 1, 1], &[Some(3), Some(3), Some(1)]);
+}
+
+#[test]
+fn a_diamond_joins_below_its_top() {
+    check(4, &[(0, 1), (0, 2), (1, 3), (2, 3)], &[0], &[Some(4), Some(0), Some(0), Some(0)]);
+}
+
+#[test]
+fn two_roots_share_what_both_reach() {
+    check(3, &[(0, 2), (1, 2)], &[0, 1], &[Some(3), Some(3), Some(3)]);
+}
+
+#[test]
+fn cycles_and_self_loops_change_nothing() {
+    let edges = [(0, 0), (0, 1), (1, 2), (2, 1), (2, 2), (2, 0), (1, 1)];
+    check(3, &edges, &[0], &[Some(3), Some(0), Some(1)]);
+}
+
+#[test]
+fn what_is_not_reached_does_not_count() {
+    check(4, &[(3, 1), (0, 1), (1, 2), (3, 2)], &[0], &[Some(4), Some(0), Some(1), None]);
+}
+
+#[test]
+fn an_irreducible_graph_has_its_dominators() {
+    // Two ways into a cycle.
+    check(3, &[(0, 1), (0, 2), (1, 2), (2, 1)], &[0], &[Some(3), Some(0), Some(0)]);
+    // The flow graph of Lengauer and Tarjan's paper: R, A to L.
+    let [r, a, b, c, d, e, f, g, h, i, j, k, l] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    let edges = [
+        (r, a), (r, b), (r, c), (a, d), (b, a), (b, d), (b, e), (c, f), (c, g), (d, l), (e, h),
+        (f, i), (g, i), (g, j), (h, e), (h, k), (i, k), (j, i), (k, r), (k, i), (l, h),
+    ];
+    let parents = [13, r, r, r, r, r, c, c, r, r, g, r, d].map(Some);
+    check(13, &edges, &[r], &parents);
+}
+
+#[test]
+fn nodes_that_do_not_exist_are_ignored() {
+    let mut case = Case::new(2, &[(0, 1)], &[0, 7, u32::MAX]);
+    case.outbound.0[0].extend([2, 3, u32::MAX]);
+    case.inbound.0[1].extend([2, 3, u32::MAX]);
+    let parents: Vec<u32> = case.found(power).into_iter().flatten().map(|it| it.parent).collect();
+    assert_eq!(parents, [2, 0]);
+    assert_eq!(distances(&case.outbound, &case.roots).expect("distances"), [0, 1]);
+}
+
+#[test]
+fn a_chain_of_a_million_is_walked() {
+    let count = 1_000_000;
+    // Back edges to every second node, so that paths are long where they are compressed.
+    let edges: Vec<(u32, u32)> = (1..count)
+        .map(|node| (node - 1, node))
+        .chain((2..count).map(|node| (count - 1, node)))
+        .collect();
+    let case = Case::new(count, &edges, &[0]);
+    let found = case.found(|_| 1);
+    for (node, place) in (0..count).zip(found) {
+        let parent = node.checked_sub(1).unwrap_or(count);
+        assert_eq!(place, Some(Place { parent, sum: u64::from(count - node) }));
+    }
+    let measured = distances(&case.outbound, &case.roots).expect("distances");
+    assert!((0..count).eq(measured));
+}
+
+#[test]
+fn a_tree_of_dominators_that_is_climbed_often_is_climbed_fast() {
+    // A chain, and on its end nodes that lead back to the top of it, whose semidominators are
+    // far above their parents: walking up one by one would take 10¹⁰ steps.
+    let (chain, fan) = (300_000, 300_000);
+    let count = chain + fan;
+    let edges: Vec<(u32, u32)> = (1..count)
+        .map(|node| (node.min(chain) - 1, node))
+        .chain((chain..count).map(|node| (node % 7, node)))
+        .collect();
+    let found = Case::new(count, &edges, &[0]).found(|_| 1);
+    for node in chain..count {
+        assert_eq!(found[node as usize], Some(Place { parent: node % 7, sum: 1 }), "{node}");
+    }
+}
+
+#[test]
+fn sums_do_not_wrap() {
+    let found = Case::new(2, &[(0, 1)], &[0]).found(|_| u64::MAX - 1);
+    let sums: Vec<u64> = found.into_iter().flatten().map(|place| place.sum).collect();
+    assert_eq!(sums, [u64::MAX, u64::MAX - 1]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn random_graphs_have_the_dominators_of_the_definition(
+        count in 1_u32..24,
+        edges in vec((any::<u32>(), any::<u32>()), 0..70),
+        roots in vec(any::<u32>(), 1..4),
+    ) {
+        let edges: Vec<(u32, u32)> =
+            edges.into_iter().map(|(from, to)| (from % count, to % count)).collect();
+        let roots: Vec<u32> = roots.into_iter().map(|root| root % count).collect();
+        let case = Case::new(count, &edges, &roots);
+        prop_assert_eq!(case.found(power), case.naive(power));
+        let measured = distances(&case.outbound, &case.roots).expect("distances");
+        prop_assert_eq!(measured, case.naive_distances());
+    }
+
+    /// Mostly forward edges: deep trees and long ways up.
+    #[test]
+    fn deep_graphs_have_the_dominators_of_the_definition(
+        count in 2_u32..40,
+        steps in vec((any::<u32>(), 0_u32..5, any::<bool>()), 0..90),
+    ) {
+        let edges: Vec<(u32, u32)> = steps
+            .into_iter()
+            .map(|(from, step, is_back)| {
+                let (near, far) = (from % count, (from % count + step).min(count - 1));
+                if is_back { (far, near) } else { (near, far) }
+            })
+            .collect();
+        let case = Case::new(count, &edges, &[0]);
+        prop_assert_eq!(case.found(power), case.naive(power));
+    }
+}
+
+struct Csr { ends: Vec<u32>, to: Vec<u32> }
+impl Csr {
+    fn new(n: u32, edges: impl Iterator<Item=(u32,u32)> + Clone) -> Self {
+        let mut ends = vec![0u32; n as usize + 1];
+        for (f,_) in edges.clone() { ends[f as usize + 1] += 1; }
+        for i in 0..n as usize { ends[i+1] += ends[i]; }
+        let mut at = ends.clone();
+        let mut to = vec![0; ends[n as usize] as usize];
+        for (f,t) in edges { to[at[f as usize] as usize] = t; at[f as usize] += 1; }
+        Csr { ends, to }
+    }
+}
+impl Links for Csr {
+    fn node_count(&self) -> u32 { self.ends.len() as u32 - 1 }
+    #[inline]
+    fn each(&self, node: u32, look: impl FnMut(u32)) -> Result<()> {
+        let r = self.ends[node as usize] as usize..self.ends[node as usize + 1] as usize;
+        self.to[r].iter().copied().for_each(look);
+        Ok(())
+    }
+}
+fn cpu() -> f64 {
+    let s = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    s.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+#[test]
+fn perf() {
+    let n: u32 = 5_000_000;
+    let mut x: u64 = 88172645463325252;
+    let mut rnd = move || { x ^= x << 13; x ^= x >> 7; x ^= x << 17; x };
+    let mut edges = Vec::with_capacity(15_000_000);
+    for i in 0..n {
+        let c = (rnd() % 2000) * (rnd() % 2000) / 2000;
+        edges.push((i, c as u32));
+        for _ in 0..2 {
+            let r = rnd();
+            let t = match r % 16 {
+                0 => (rnd() % u64::from(n)) as u32,
+                1..=3 => i.saturating_sub((rnd() % 4000) as u32),
+                _ => (i + 1 + (rnd() % 12) as u32).min(n-1),
+            };
+            edges.push((i, t));
+        }
+    }
+    let out = Csr::new(n, edges.iter().copied());
+    let inb = Csr::new(n, edges.iter().map(|&(a,b)| (b,a)));
+    drop(edges);
+    let roots: Vec<u32> = (0..2000).map(|i| i * 2400).collect();
+    let g = Graph { outbound: &out, inbound: &inb, roots: &roots };
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let t = cpu();
+        let mut walk = super::walk::walk(g.outbound, g.roots, dir.path()).unwrap();
+        let t1 = cpu();
+        let mut semis = super::semi::semidominators(&g, &mut walk, dir.path()).unwrap();
+        let t2 = cpu();
+        super::nearest::dominators(&mut walk, &mut semis).unwrap();
+        let t3 = cpu();
+        println!("walk {:.2} semi {:.2} nearest {:.2}", t1-t, t2-t1, t3-t2);
+        drop(walk); drop(semis);
+        let t = cpu();
+        let mut d = Dominators::find(&g, dir.path()).unwrap();
+        let t1 = cpu();
+        d.sum(|_| Ok(24)).unwrap();
+        let t2 = cpu();
+        let mut s = 0u64;
+        d.for_each(|_, p| { s += p.map_or(0, |p| p.sum ^ u64::from(p.parent)); Ok(()) }).unwrap();
+        let t3 = cpu();
+        let x = distances(&out, &roots).unwrap();
+        let t4 = cpu();
+        println!("find {:.2} sum {:.2} each {:.2} bfs {:.2}; reached {} {} {}", t1-t, t2-t1, t3-t2, t4-t3, d.reached(), s, x.iter().filter(|&&d| d != UNREACHED).max().unwrap());
+    }
+}

@@ -1,0 +1,139 @@
+//! Lists of object ordinals, one for each key, packed one behind the other.
+//!
+//! A list is its length in bytes, then its first number as the difference from the key, then the
+//! gaps between neighbours. Every sixteenth list has an entry in the table of heads; the lengths
+//! lead to those between.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::as_conversions)]
+
+use pagestone_storage::le::U64;
+
+use crate::varint;
+
+/// One list in so many has a head.
+pub(crate) const STRIDE: u32 = 16;
+
+/// The bytes are no lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// All lists, as they lie in their two files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lists<'a> {
+    pub(crate) heads: &'a [U64],
+    pub(crate) bytes: &'a [u8],
+    pub(crate) key_count: u32,
+    /// Every number is below it.
+    pub(crate) value_count: u32,
+}
+
+impl<'a> Lists<'a> {
+    /// The list of a key; empty for one that is not there.
+    pub(crate) fn list(&self, key: u32) -> Result<List<'a>, Malformed> {
+        if self.key_count <= key {
+            return Ok(List::new(key, &[], self.value_count));
+        }
+        let number = usize::try_from(key / STRIDE).map_err(|_| Malformed)?;
+        let head = self.heads.get(number).ok_or(Malformed)?.get();
+        let start = usize::try_from(head).map_err(|_| Malformed)?;
+        let mut rest = self.bytes.get(start..).ok_or(Malformed)?;
+        for _ in 0..key % STRIDE {
+            split(&mut rest)?;
+        }
+        Ok(List::new(key, split(&mut rest)?, self.value_count))
+    }
+}
+
+/// Takes the bytes of one list.
+fn split<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let len = varint::take(rest).and_then(|len| usize::try_from(len).ok()).ok_or(Malformed)?;
+    let (list, after) = rest.split_at_checked(len).ok_or(Malformed)?;
+    *rest = after;
+    Ok(list)
+}
+
+/// The numbers of one list, ascending.
+#[derive(Debug, Clone)]
+pub(crate) struct List<'a> {
+    key: u32,
+    last: Option<u32>,
+    bytes: &'a [u8],
+    value_count: u32,
+}
+
+impl<'a> List<'a> {
+    /// The list of a key from its bytes, without their length.
+    pub(crate) fn new(key: u32, bytes: &'a [u8], value_count: u32) -> Self {
+        Self { key, last: None, bytes, value_count }
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<u32> {
+        let number = varint::take(&mut self.bytes)?;
+        let value = match self.last {
+            None => u64::from(self.key).checked_add_signed(varint::unfold(number))?,
+            Some(last) => u64::from(last).checked_add(number)?.checked_add(1)?,
+        };
+        let value = u32::try_from(value).ok().filter(|value| *value < self.value_count)?;
+        self.last = Some(value);
+        Some(value)
+    }
+}
+
+impl Iterator for List<'_> {
+    type Item = Result<u32, Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Result<u32, Malformed>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        let value = self.take().ok_or(Malformed);
+        if value.is_err() {
+            self.bytes = &[];
+        }
+        Some(value)
+    }
+}
+
+/// Appends the list of a key, ascending and each number once, without its length.
+pub(crate) fn encode(key: u32, values: &[u32], into: &mut Vec<u8>) {
+    let mut last: Option<u32> = None;
+    for &value in values {
+        let number = match last {
+            None => varint::fold(i64::from(value).wrapping_sub(i64::from(key))),
+            Some(last) => u64::from(value.wrapping_sub(last).wrapping_sub(1)),
+        };
+        varint::push(into, number);
+        last = Some(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{List, Malformed, encode};
+
+    #[track_caller]
+    fn check(key: u32, values: &[u32]) {
+        let mut bytes = Vec::new();
+        encode(key, values, &mut bytes);
+        let found: Result<Vec<u32>, _> = List::new(key, &bytes, u32::MAX).collect();
+        assert_eq!(found.as_deref(), Ok(values));
+    }
+
+    #[test]
+    fn lists_come_back() {
+        check(5, &[]);
+        check(0, &[0]);
+        check(7, &[0, 1, 2, 900, u32::MAX - 1]);
+        check(u32::MAX - 1, &[u32::MAX - 1]);
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_refused() {
+        let mut bytes = Vec::new();
+        encode(3, &[2, 9], &mut bytes);
+        assert_eq!(List::new(3, &bytes, 9).collect::<Vec<_>>(), [Ok(2), Err(Malformed)]);
+        assert_eq!(List::new(0, &bytes, 9).next(), Some(Err(Malformed)));
+        assert_eq!(List::new(3, &[0x80], 9).next(), Some(Err(Malformed)));
+    }
+}
