@@ -2,7 +2,7 @@
 //!
 //! Nodes are numbers from 0; what is not reached from the roots has no dominator and no distance.
 //! Nothing recurses, so chains of millions of nodes are as good as any. Memory: at most 16 bytes
-//! per node and a bit; what is used once and in order waits in files.
+//! per node and some bits; what is used once and in order waits in files.
 
 mod lane; // numbers that wait in a file
 mod bits; // a mark for each node

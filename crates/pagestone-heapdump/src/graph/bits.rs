@@ -20,8 +20,20 @@ impl Bits {
         self.0[number as usize / 64] |= 1 << (number % 64);
     }
 
-    #[inline]
-    pub(super) fn remove(&mut self, number: u32) {
-        self.0[number as usize / 64] &= !(1 << (number % 64));
+    /// Sorts many different numbers, by way of the set, which is empty and stays so. A few are
+    /// left as they are.
+    pub(super) fn sort(&mut self, numbers: &mut Vec<u32>) {
+        if numbers.len() < self.0.len() / 4 {
+            return;
+        }
+        for number in numbers.drain(..) {
+            self.insert(number);
+        }
+        for (word, start) in self.0.iter_mut().zip((0..).step_by(64)) {
+            while *word != 0 {
+                numbers.push(start + word.trailing_zeros());
+                *word &= *word - 1;
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 pub(crate) const UNREACHED: u32 = u32::MAX;
 
 /// The distance of each node from the nearest root, whose own is 0; [`UNREACHED`] for what no
-/// root leads to. O(nodes + edges), 8 bytes per node and a bit.
+/// root leads to. O(nodes + edges), 8 bytes per node and two bits.
 ///
 /// # Errors
 ///
@@ -24,10 +24,14 @@ pub(crate) fn distances(outbound: &impl Links, roots: &[u32]) -> Result<Vec<u32>
             queue.push(node);
         }
     };
-    roots.iter().for_each(|&root| add(&mut queue, root));
+    for &root in roots {
+        add(&mut queue, root);
+    }
     let mut next: Vec<u32> = Vec::new();
+    let mut sorter = Bits::new(count as usize);
     let mut distance = 0;
     while !queue.is_empty() {
+        sorter.sort(&mut queue);
         for &node in &queue {
             distances[node as usize] = distance;
             outbound.each(node, |target| add(&mut next, target))?;

@@ -30,7 +30,7 @@ pub(crate) struct Place {
 }
 
 impl Dominators {
-    /// Finds them, in O(edges · log nodes) and 12 bytes per node, a bit, and 16 bytes per node in
+    /// Finds them, in O(edges · log nodes) and 12 bytes per node, some bits, and 16 bytes per node in
     /// files of the directory `scratch`, which are gone when it returns or ends.
     ///
     /// # Errors

@@ -28,19 +28,23 @@ pub(super) struct Walk {
     pub(super) space: Vec<u64>,
 }
 
-/// Walks from `roots`; 12 bytes per node and a bit.
+/// Walks from `roots`; 12 bytes per node and two bits.
 pub(super) fn walk(outbound: &impl Links, roots: &[u32], scratch: &Path) -> Result<Walk> {
     let count = outbound.node_count() as usize;
     let (mut numbers, mut space) = (vec![0; count + 1], vec![0; count + 1]);
     let mut stack = Stack {
         numbers: &mut numbers[..count],
         links: bytemuck::cast_slice_mut(&mut space[..count]),
+        node_count: outbound.node_count(),
         is_waiting: Bits::new(count),
+        is_visited: Bits::new(count),
         top: NONE,
     };
     let mut order = Lane::create(scratch, "walk-order.tmp")?;
     let mut parents = Lane::create(scratch, "walk-parents.tmp")?;
-    roots.iter().rev().for_each(|&root| stack.push(root, 0));
+    for &root in roots.iter().rev() {
+        stack.push(root, 0);
+    }
     let mut reached = 0;
     while let Some((node, parent)) = stack.pop(reached + 1) {
         reached += 1;
@@ -57,7 +61,9 @@ struct Stack<'s> {
     numbers: &'s mut [u32],
     /// Of what waits, the nodes above and below it.
     links: &'s mut [[u32; 2]],
+    node_count: u32,
     is_waiting: Bits,
+    is_visited: Bits,
     top: u32,
 }
 
@@ -65,18 +71,18 @@ impl Stack<'_> {
     /// Puts a node on top unless it was visited.
     #[inline]
     fn push(&mut self, node: u32, parent: u32) {
-        let Some(number) = self.numbers.get_mut(node as usize) else { return };
-        if *number == 0 && !self.is_waiting.contains(node) {
-            self.is_waiting.insert(node);
-        } else if !self.is_waiting.contains(node) {
+        if self.node_count <= node || self.is_visited.contains(node) {
             return;
-        } else if node == self.top {
-            *number = parent;
-            return;
-        } else {
-            self.take_out(node);
         }
         self.numbers[node as usize] = parent;
+        if node == self.top {
+            return;
+        }
+        if self.is_waiting.contains(node) {
+            self.take_out(node);
+        } else {
+            self.is_waiting.insert(node);
+        }
         self.links[node as usize] = [NONE, self.top];
         if self.top != NONE {
             self.links[self.top as usize][0] = node;
@@ -100,7 +106,7 @@ impl Stack<'_> {
             return None;
         }
         self.top = self.links[node as usize][1];
-        self.is_waiting.remove(node);
+        self.is_visited.insert(node);
         let parent = std::mem::replace(&mut self.numbers[node as usize], number);
         Some((node, parent))
     }
