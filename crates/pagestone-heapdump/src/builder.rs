@@ -2,6 +2,7 @@
 
 mod dump_file; // the dump as bytes: plain, or unpacked on the way
 mod staging; // the directory under construction
+mod progress; // how far a build is, for the one after a kill
 mod batch; // records on their way into a storage
 mod class_table; // the classes seen so far
 mod stacks; // the stack traces seen so far
@@ -11,6 +12,7 @@ mod ids; // their ids, packed
 mod roots; // the roots that name one
 mod symbols; // the symbol table, sorted
 mod classes; // the class tables, named and in order
+mod facts; // fields and stack traces, as blocks
 mod stage; // what the steps behind the scan work with
 mod ranks; // the ordinals of ids
 mod shapes; // where references lie in instances
@@ -24,10 +26,18 @@ mod reporter; // phases, their times, and the caller's hook
 
 use std::{ops::ControlFlow, path::Path};
 
+use serde::{Deserialize, Serialize};
 use tracing::debug_span;
 
 use self::{
-    dump_file::DumpFile, objects::Objects, reporter::Reporter, stage::Stage, staging::Staging,
+    dump_file::DumpFile,
+    facts::Found,
+    objects::Objects,
+    progress::{Done, Identity},
+    reporter::Reporter,
+    stage::Stage,
+    staging::Staging,
+    symbols::Symbols,
     tables::Tables,
 };
 use crate::{
@@ -36,6 +46,7 @@ use crate::{
     format,
     manifest::{self, Manifest, file},
     options::{BuildReport, Existing, Phase, Progress},
+    samples,
     scan::{Scanned, scan},
     summary::{Packing, Summary, TableFacts, TagCount},
 };
@@ -49,16 +60,31 @@ pub(crate) fn build(
     let _span = debug_span!("build", dump = %dump.display(), out = %out.display()).entered();
     let dump_file = DumpFile::open(dump)?;
     staging::check_outside(dump, out)?;
+    let identity = Identity::of(dump)?;
     let staging = Staging::create(out, existing)?;
     let mut reporter = Reporter::new(progress, dump_file.len());
-    let mut manifest = read(dump_file, &staging, &mut reporter)?;
+    let mut done = if let Some(done) = Done::find(&staging, &identity) {
+        staging.keep_only(&done.manifest.tables, Some(file::PROGRESS))?;
+        done
+    } else {
+        staging.keep_only(&[], None)?;
+        let manifest = read(dump_file, &staging, &mut reporter)?;
+        let done = Done::new(identity, manifest);
+        done.save(&staging)?;
+        done
+    };
     for step in Step::ALL {
-        step.run(&mut manifest, &staging, &mut reporter)?;
+        if !done.steps.contains(&step) {
+            step.run(&mut done.manifest, &staging, &mut reporter)?;
+            done.steps.push(step);
+            done.save(&staging)?;
+        }
     }
 
     reporter.begin(Phase::Publish)?;
+    let mut manifest = done.manifest;
     manifest.tables.sort_by(|left, right| left.name.cmp(&right.name));
-    staging.keep_only(&manifest.tables)?;
+    staging.keep_only(&manifest.tables, None)?;
     staging.sync()?;
     manifest::write(&staging.file(file::MANIFEST), &manifest)?;
     staging.publish()?;
@@ -67,7 +93,8 @@ pub(crate) fn build(
 }
 
 /// A step behind the scan: it needs the files of those before it, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Step {
     References,
     Inverse,
@@ -130,6 +157,9 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
         scanned.damages.add(DamageKind::Compression, scanned.len, 0);
     }
     fill_summary(&mut summary, scanned);
+    let unpacked = stage::dump_path(&summary, staging);
+    let sampled = samples::checksum(&unpacked, summary.dump_len)?;
+    summary.sample_crc32 = sampled.unwrap_or_default();
     tables.flush()?;
     let mut facts: Vec<TableFacts> = done.unpacked.into_iter().collect();
 
@@ -148,15 +178,18 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
     facts.push(roots.facts);
 
     reporter.begin(Phase::Symbols)?;
-    symbols::sort(&mut tables, sort_memory)?;
+    let Tables { symbols, texts, classes, stacks, .. } = tables;
+    let symbols = Symbols::sort(staging, (symbols, texts), sort_memory)?;
 
     reporter.begin(Phase::Classes)?;
-    let found = classes::write(&mut tables, staging)?;
+    let found = classes::write(classes.entries(), &symbols, staging)?;
     summary.payload_len = found.payload_len;
     summary.class_count = found.dumped;
     summary.loaded_class_count = found.loaded;
-    facts.extend(tables.facts(staging)?);
     facts.extend(found.facts);
+    let id_size = if summary.id_size == 4 { 4 } else { 8 };
+    let found = Found { classes: classes.entries(), stacks: &stacks, symbols: &symbols, id_size };
+    facts.extend(facts::write(found, staging, &mut stage::pages(&summary, staging)?)?);
     Ok(Manifest { summary, tables: facts })
 }
 
@@ -166,6 +199,7 @@ fn empty_summary(dump: &DumpFile) -> Summary {
         file_len: dump.len(),
         packing: if dump.is_packed() { Packing::Gzip } else { Packing::Plain },
         dump_len: 0,
+        sample_crc32: 0,
         format: String::new(),
         id_size: 0,
         timestamp_ms: 0,

@@ -60,7 +60,6 @@ pub(crate) struct StaticFacts {
 /// A `CLASS_DUMP`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClassDump {
-    pub(crate) trace_serial: u32,
     pub(crate) super_id: u64,
     /// Super, loader, signers, protection domain.
     pub(crate) relatives: [u64; 4],
@@ -94,9 +93,7 @@ impl Cursor<'_> {
     fn field_type(&mut self) -> Result<FieldType> {
         let code = self.number(1)?;
         let known = u8::try_from(code).ok().and_then(FieldType::from_code);
-        known.ok_or_else(|| {
-            Error::corrupt(self.pages.path(), "type of a field", ("a type", code))
-        })
+        known.ok_or_else(|| Error::corrupt(self.pages.path(), "type of a field", ("a type", code)))
     }
 }
 
@@ -108,8 +105,9 @@ impl Cursor<'_> {
 pub(crate) fn read(pages: &mut Pages, offset: u64, id_size: u8) -> Result<ClassDump> {
     let mut cursor = Cursor { pages, offset, id_size };
     cursor.id()?;
+    // The number of a stack trace.
+    cursor.skip(4);
     let mut class = ClassDump::default();
-    class.trace_serial = u32::try_from(cursor.number(4)?).unwrap_or(0);
     for relative in &mut class.relatives {
         *relative = cursor.id()?;
     }

@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pagestone_heap as heap;
+use pagestone_slab as slab;
 use pagestone_storage as storage;
 
 /// What went wrong, in a word to branch on.
@@ -53,6 +55,10 @@ enum Cause {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
     Storage(storage::Error),
+    #[error(transparent)]
+    Heap(heap::Error),
+    #[error(transparent)]
+    Slab(slab::Error),
     #[error("{}: {what}", path.display())]
     Refused { kind: ErrorKind, path: PathBuf, what: String },
     #[error("{}: {what}: expected {expected}, found {found}", path.display())]
@@ -68,6 +74,8 @@ impl Error {
         match &*self.0 {
             Cause::Io { source, .. } => kind_of_io(source),
             Cause::Storage(source) => kind_of_storage(source.kind()),
+            Cause::Heap(source) => kind_of_heap(source.kind()),
+            Cause::Slab(source) => kind_of_slab(source),
             Cause::Refused { kind, .. } | Cause::Corrupt { kind, .. } => *kind,
             Cause::Cancelled => ErrorKind::Cancelled,
         }
@@ -128,6 +136,33 @@ fn kind_of_storage(kind: storage::ErrorKind) -> ErrorKind {
     }
 }
 
+fn kind_of_heap(kind: heap::ErrorKind) -> ErrorKind {
+    match kind {
+        heap::ErrorKind::NotFound => ErrorKind::NotFound,
+        heap::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+        heap::ErrorKind::Truncated => ErrorKind::Truncated,
+        heap::ErrorKind::Corrupt | heap::ErrorKind::StaleId => ErrorKind::Corrupt,
+        heap::ErrorKind::OutOfSpace => ErrorKind::OutOfSpace,
+        heap::ErrorKind::Locked => ErrorKind::Locked,
+        heap::ErrorKind::UnknownVersion => ErrorKind::UnknownVersion,
+        heap::ErrorKind::Unsupported | heap::ErrorKind::InvalidArgument => ErrorKind::Unsupported,
+        _ => ErrorKind::Io,
+    }
+}
+
+fn kind_of_slab(source: &slab::Error) -> ErrorKind {
+    match source.kind() {
+        slab::ErrorKind::OutOfSpace => ErrorKind::OutOfSpace,
+        slab::ErrorKind::Corrupt | slab::ErrorKind::StaleId => ErrorKind::Corrupt,
+        slab::ErrorKind::File => {
+            let cause = std::error::Error::source(source);
+            let cause = cause.and_then(|cause| cause.downcast_ref::<heap::Error>());
+            cause.map_or(ErrorKind::Io, |cause| kind_of_heap(cause.kind()))
+        }
+        _ => ErrorKind::Unsupported,
+    }
+}
+
 impl From<Cause> for Error {
     #[cold]
     fn from(cause: Cause) -> Self {
@@ -139,6 +174,20 @@ impl From<storage::Error> for Error {
     #[cold]
     fn from(source: storage::Error) -> Self {
         Cause::Storage(source).into()
+    }
+}
+
+impl From<heap::Error> for Error {
+    #[cold]
+    fn from(source: heap::Error) -> Self {
+        Cause::Heap(source).into()
+    }
+}
+
+impl From<slab::Error> for Error {
+    #[cold]
+    fn from(source: slab::Error) -> Self {
+        Cause::Slab(source).into()
     }
 }
 

@@ -33,7 +33,8 @@ impl PackedIds<'_> {
             0
         } else {
             let bit = u32::try_from(index).ok()?.checked_mul(width)?;
-            let word = usize::try_from(first_word).ok()?.checked_add(usize::try_from(bit / 64).ok()?)?;
+            let word =
+                usize::try_from(first_word).ok()?.checked_add(usize::try_from(bit / 64).ok()?)?;
             let low = self.words.get(word)?.get().checked_shr(bit % 64)?;
             let taken = 64_u32.checked_sub(bit % 64)?;
             let high = match width.checked_sub(taken) {
@@ -105,7 +106,7 @@ mod tests {
     fn check(ids: &[u64]) {
         let (mut blocks, mut words) = (Vec::new(), Vec::new());
         for block in ids.chunks(ID_BLOCK_LEN) {
-            let first_word = words.len() as u64;
+            let first_word = u64::try_from(words.len()).unwrap();
             blocks.push(pack(block, first_word, &mut words).unwrap());
         }
         let count = u32::try_from(ids.len()).unwrap();

@@ -3,6 +3,10 @@
 mod answers; // what it answers
 mod references; // what refers to what
 mod tree; // what retains what
+mod path; // how objects are reached
+mod roots; // where reaching begins
+mod instances; // the objects of classes
+mod content; // fields, elements, stack traces
 mod names; // the names of classes
 mod tables; // the files, checked at open
 mod relation; // lists of objects
@@ -14,10 +18,14 @@ use pagestone_storage::TrustedDir;
 
 pub use self::{
     answers::{Class, ClassCount, Object, ObjectKind, Rank},
+    content::{Field, Frame, StackTrace, Value},
+    instances::Subclasses,
+    path::Follow,
     references::ObjectIds,
+    roots::Root,
     tree::{Biggest, Retained},
 };
-use self::{names::Names, tables::Tables};
+use self::{content::Content, names::Names, tables::Tables};
 use crate::{
     error::Result,
     layout::{KindCode, origin},
@@ -34,6 +42,7 @@ pub struct HeapIndex {
     manifest: Manifest,
     tables: Tables,
     names: Names,
+    content: Content,
 }
 
 impl HeapIndex {
@@ -48,7 +57,8 @@ impl HeapIndex {
         let manifest = manifest::read(dir.path())?;
         let tables = Tables::open(dir, &manifest)?;
         let names = Names::open(dir.path(), &manifest)?;
-        Ok(Self { manifest, tables, names })
+        let content = Content::open(dir, &manifest)?;
+        Ok(Self { manifest, tables, names, content })
     }
 
     /// Returns the directory's path.

@@ -76,7 +76,8 @@ pub(crate) struct DominatorRecord {
     pub(crate) parent: U32,
     pub(crate) distance: U32,
 }
-const _: () = assert!(size_of::<DominatorRecord>() == 8 && offset_of!(DominatorRecord, distance) == 4);
+const _: () =
+    assert!(size_of::<DominatorRecord>() == 8 && offset_of!(DominatorRecord, distance) == 4);
 
 /// What an object that dominates others retains. See docs/format.md, "Retained record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -166,6 +167,16 @@ impl TryFrom<u32> for KindCode {
     }
 }
 
+/// One stack trace. See docs/format.md, "Trace record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct TraceRecord {
+    pub(crate) block: U64,
+    pub(crate) serial: U32,
+    pub(crate) thread_serial: U32,
+}
+const _: () = assert!(size_of::<TraceRecord>() == 16 && offset_of!(TraceRecord, serial) == 8);
+
 /// Objects are numbered below this: two numbers above stand for no object.
 pub(crate) const OBJECT_COUNT_MAX: u32 = NONE - 1;
 
@@ -197,15 +208,17 @@ impl FoundRecord {
 impl ObjectRecord {
     /// Packs the facts of an object; none where the offset has more than 40 bits.
     pub(crate) fn pack(found: &FoundRecord) -> Option<Self> {
-        let [a, b, c, d, e, 0, 0, 0] = found.value_offset.get().to_le_bytes() else { return None };
+        let [b0, b1, b2, b3, b4, 0, 0, 0] = found.value_offset.get().to_le_bytes() else {
+            return None;
+        };
         let payload_len = u16::try_from(found.payload_len.get()).unwrap_or(PAYLOAD_LONG).into();
         let class_and_kind = found.class_and_kind;
-        Some(Self { value_offset: [a, b, c, d, e], payload_len, class_and_kind })
+        Some(Self { value_offset: [b0, b1, b2, b3, b4], payload_len, class_and_kind })
     }
 
     pub(crate) const fn value_offset(&self) -> u64 {
-        let [a, b, c, d, e] = self.value_offset;
-        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+        let [b0, b1, b2, b3, b4] = self.value_offset;
+        u64::from_le_bytes([b0, b1, b2, b3, b4, 0, 0, 0])
     }
 
     /// Whether the length of the payload is in the table of long ones.
@@ -230,15 +243,15 @@ impl IdBlockRecord {
     /// Packs where the words of a block begin, how many low bits were left out, and how many
     /// bits an id has; none where there are too many words.
     pub(crate) fn new(first_id: u64, word: u64, (shift, width): (u8, u8)) -> Option<Self> {
-        let [a, b, c, d, e, f, 0, 0] = word.to_le_bytes() else { return None };
-        let place = u64::from_le_bytes([a, b, c, d, e, f, shift, width]).into();
+        let [b0, b1, b2, b3, b4, b5, 0, 0] = word.to_le_bytes() else { return None };
+        let place = u64::from_le_bytes([b0, b1, b2, b3, b4, b5, shift, width]).into();
         Some(Self { first_id: first_id.into(), place })
     }
 
     /// The first word, the shift and the width.
     pub(crate) const fn place(&self) -> (u64, u8, u8) {
-        let [a, b, c, d, e, f, shift, width] = self.place.get().to_le_bytes();
-        (u64::from_le_bytes([a, b, c, d, e, f, 0, 0]), shift, width)
+        let [b0, b1, b2, b3, b4, b5, shift, width] = self.place.get().to_le_bytes();
+        (u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0]), shift, width)
     }
 }
 

@@ -12,7 +12,9 @@ mod damage; // what of a dump could not be read
 mod ids; // object ids, packed
 mod lists; // lists of objects, packed
 mod varint; // short numbers in few bytes
+mod facts; // fields and stack traces, as blocks
 mod class_dump; // what a dump says of a class
+mod samples; // what tells dumps apart
 mod pages; // a dump read at any offset
 mod manifest; // the file that makes a directory an index
 mod layout; // what the bytes of an index mean; see docs/format.md
@@ -24,7 +26,8 @@ pub use crate::{
     damage::{Damage, DamageKind},
     error::{Error, ErrorKind, Result},
     index::{
-        Biggest, Class, ClassCount, HeapIndex, Object, ObjectIds, ObjectKind, Rank, Retained,
+        Biggest, Class, ClassCount, Field, Follow, Frame, HeapIndex, Object, ObjectIds, ObjectKind,
+        Rank, Retained, Root, StackTrace, Subclasses, Value,
     },
     options::{BuildOptions, BuildReport, Existing, Phase, PhaseTime, Progress},
     summary::{Packing, Summary, TableFacts, TagCount},

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -23,8 +23,9 @@ pub(crate) mod file {
     pub(crate) const CLASSES: &str = "classes.rec";
     pub(crate) const CLASS_ORDERS: &str = "class_orders.rec";
     pub(crate) const CLASS_NAMES: &str = "class_names.txt";
-    pub(crate) const SYMBOLS: &str = "symbols.rec";
-    pub(crate) const SYMBOL_TEXTS: &str = "symbols.txt";
+    pub(crate) const LAYOUTS: &str = "layouts.rec";
+    pub(crate) const TRACES: &str = "traces.rec";
+    pub(crate) const FACTS: &str = "facts.pgs";
     pub(crate) const ROOTS: &str = "roots.rec";
     pub(crate) const DOMINATORS: &str = "dominators.rec";
     pub(crate) const RETAINED: &str = "retained.rec";
@@ -32,11 +33,14 @@ pub(crate) mod file {
     pub(crate) const UNPACKED: &str = "dump.hprof";
 
     /// While an index is built.
+    pub(crate) const PROGRESS: &str = "progress";
     pub(crate) const FOUND: &str = "found.rec";
+    pub(crate) const SYMBOLS: &str = "symbols.rec";
+    pub(crate) const SYMBOL_TEXTS: &str = "symbols.txt";
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.
-    pub(crate) const ALL: [&str; 21] = [
+    pub(crate) const ALL: [&str; 22] = [
         MANIFEST,
         OBJECTS,
         LONG_PAYLOADS,
@@ -45,8 +49,9 @@ pub(crate) mod file {
         CLASSES,
         CLASS_ORDERS,
         CLASS_NAMES,
-        SYMBOLS,
-        SYMBOL_TEXTS,
+        LAYOUTS,
+        TRACES,
+        FACTS,
         ROOTS,
         DOMINATORS,
         RETAINED,
@@ -108,16 +113,37 @@ impl Manifest {
 
 /// Writes and syncs the manifest at `path`.
 pub(crate) fn write(path: &Path, manifest: &Manifest) -> Result<()> {
-    let json = serde_json::to_string_pretty(manifest)
-        .map_err(|source| Error::io("write", path, source.into()))?;
-    let checked = format!("{MAGIC} {VERSION}\n{json}\n");
-    let text = format!("{checked}{}\n", checksum_line(&checked));
+    let text = checked_text(manifest, path)?;
     let write = || {
         let mut file = File::create_new(path)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
     };
     write().map_err(|source| Error::io("write", path, source))
+}
+
+/// The text of a manifest, or of what is written like one: version, JSON, checksum.
+pub(crate) fn checked_text(value: &impl Serialize, path: &Path) -> Result<String> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|source| Error::io("write", path, source.into()))?;
+    let checked = format!("{MAGIC} {VERSION}\n{json}\n");
+    Ok(format!("{checked}{}\n", checksum_line(&checked)))
+}
+
+/// Reads what [`checked_text`] wrote.
+pub(crate) fn read_checked<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let mut bytes = Vec::new();
+    let opened = open_plain(path).map_err(|source| Error::io("open", path, source))?;
+    opened
+        .take(LEN_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::io("read", path, source))?;
+    parse(&bytes, path)
+}
+
+/// Whether a file of an index has this name.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    file::ALL.contains(&name)
 }
 
 /// Whether the directory is an index, damaged or not: it has a manifest that begins like one, or
@@ -148,25 +174,23 @@ pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
 /// `UnknownVersion`; `Corrupt`; `Io`.
 pub(crate) fn read(directory: &Path) -> Result<Manifest> {
     let path = directory.join(file::MANIFEST);
-    let mut bytes = Vec::new();
-    let opened = open_plain(&path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound if directory.is_dir() => {
-            let what = "not a finished index: it has no manifest";
-            Error::refused(ErrorKind::NotAnIndex, directory, what)
-        }
-        io::ErrorKind::NotADirectory => {
-            Error::refused(ErrorKind::NotAnIndex, directory, "not a directory, so not an index")
-        }
-        _ => Error::io("open", &path, source),
-    })?;
-    opened
-        .take(LEN_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::io("read", &path, source))?;
-    parse(&bytes, &path)
+    if let Err(source) = open_plain(&path) {
+        return Err(match source.kind() {
+            io::ErrorKind::NotFound if directory.is_dir() => {
+                let what = "not a finished index: it has no manifest";
+                Error::refused(ErrorKind::NotAnIndex, directory, what)
+            }
+            io::ErrorKind::NotADirectory => {
+                let what = "not a directory, so not an index";
+                Error::refused(ErrorKind::NotAnIndex, directory, what)
+            }
+            _ => Error::io("open", &path, source),
+        });
+    }
+    read_checked(&path)
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<Manifest> {
+fn parse<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
     let foreign = || {
         let what = "not the manifest of a heap-dump index";
         Error::refused(ErrorKind::NotAnIndex, path, what)

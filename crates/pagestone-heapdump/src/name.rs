@@ -37,6 +37,19 @@ fn primitive(code: u8) -> Option<Primitive> {
     })
 }
 
+/// Decodes modified UTF-8.
+///
+/// Bytes that are none become U+FFFD. At most three times as long as `bytes`.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && bytes.is_ascii()
+    {
+        return text.to_owned();
+    }
+    let units = Units { rest: bytes };
+    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+}
+
 /// Decodes modified UTF-8, with dots for slashes.
 fn decode(bytes: &[u8]) -> String {
     if bytes.is_ascii() {

@@ -88,7 +88,7 @@ pub struct BuildReport {
     pub summary: Summary,
     /// The files of the index.
     pub tables: Vec<TableFacts>,
-    /// How long each phase took.
+    /// How long each phase took; those that a killed build had finished are not among them.
     pub phases: Vec<PhaseTime>,
 }
 
@@ -117,7 +117,8 @@ impl BuildOptions {
     ///
     /// The directory appears whole, after everything in it is synced, or not at all. Damage in
     /// the dump is no error: what can be read is in the index, and the report lists the rest.
-    /// An empty directory `out` is taken; what a killed build left beside it is removed.
+    /// An empty directory `out` is taken. A killed build leaves its finished tables beside it: the
+    /// next build of the same dump goes on from there, that of another removes them.
     ///
     /// # Errors
     ///

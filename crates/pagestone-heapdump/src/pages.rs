@@ -23,7 +23,7 @@ pub(crate) struct Pages {
     file: File,
     path: PathBuf,
     len: u64,
-    pages: Vec<Page>,
+    slots: Vec<Page>,
     /// What lies across the border of two pages.
     joined: Vec<u8>,
 }
@@ -38,11 +38,11 @@ struct Page {
 impl Pages {
     /// Opens the file at `path`, of which `len` bytes are the dump.
     pub(crate) fn open(path: &Path, len: u64) -> Result<Self> {
-        let file = crate::manifest::open_plain(path)
-            .map_err(|source| Error::io("open", path, source))?;
-        let mut pages = Vec::new();
-        pages.resize_with(PAGE_COUNT, Page::default);
-        Ok(Self { file, path: path.to_path_buf(), len, pages, joined: Vec::new() })
+        let file =
+            crate::manifest::open_plain(path).map_err(|source| Error::io("open", path, source))?;
+        let mut slots = Vec::new();
+        slots.resize_with(PAGE_COUNT, Page::default);
+        Ok(Self { file, path: path.to_path_buf(), len, slots, joined: Vec::new() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,8 +64,12 @@ impl Pages {
         let end = start.saturating_add(len);
         if end <= PAGE_LEN {
             let page = self.page(number)?;
-            if self.pages.get(page).is_some_and(|page| end <= page.bytes.len()) {
-                return Ok(self.pages.get(page).and_then(|page| page.bytes.get(start..end)).unwrap_or_default());
+            if self.slots.get(page).is_some_and(|page| end <= page.bytes.len()) {
+                return Ok(self
+                    .slots
+                    .get(page)
+                    .and_then(|page| page.bytes.get(start..end))
+                    .unwrap_or_default());
             }
             return Err(self.cut(offset, len));
         }
@@ -86,7 +90,8 @@ impl Pages {
             let (number, start) = place(at);
             let page = self.page(number)?;
             let wanted = len.saturating_sub(joined.len());
-            let rest = self.pages.get(page).and_then(|page| page.bytes.get(start..)).unwrap_or_default();
+            let rest =
+                self.slots.get(page).and_then(|page| page.bytes.get(start..)).unwrap_or_default();
             let part = rest.get(..wanted.min(rest.len())).unwrap_or_default();
             if part.is_empty() {
                 return Err(self.cut(offset, len));
@@ -102,7 +107,7 @@ impl Pages {
     #[inline]
     fn page(&mut self, number: u64) -> Result<usize> {
         let index = usize::try_from(number).unwrap_or(0) % PAGE_COUNT;
-        if self.pages.get(index).is_some_and(|page| page.key == number.wrapping_add(1)) {
+        if self.slots.get(index).is_some_and(|page| page.key == number.wrapping_add(1)) {
             return Ok(index);
         }
         self.read_page(number, index)
@@ -113,7 +118,7 @@ impl Pages {
         let page_len = u64::try_from(PAGE_LEN).unwrap_or(u64::MAX);
         let offset = number.saturating_mul(page_len);
         let len = usize::try_from(self.len.saturating_sub(offset).min(page_len)).unwrap_or(0);
-        let Some(page) = self.pages.get_mut(index) else { return Ok(index) };
+        let Some(page) = self.slots.get_mut(index) else { return Ok(index) };
         page.key = 0;
         page.bytes.resize(len, 0);
         match self.file.read_exact_at(&mut page.bytes, offset) {

@@ -64,6 +64,8 @@ pub struct Summary {
     pub packing: Packing,
     /// Bytes of the unpacked dump.
     pub dump_len: u64,
+    /// CRC-32 of some parts of the unpacked dump: enough to tell it from another.
+    pub sample_crc32: u32,
     /// The text of the dump's header: `JAVA PROFILE 1.0.2` and the like.
     pub format: String,
     /// Bytes of an identifier: 4 or 8.

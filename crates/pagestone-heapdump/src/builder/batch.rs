@@ -76,6 +76,12 @@ impl<T: Pod + fmt::Debug> Batch<T> {
         &mut self.storage
     }
 
+    /// Closes the storage.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        Ok(self.storage.close()?)
+    }
+
     /// Syncs the storage and says what it is.
     pub(super) fn close(mut self) -> Result<TableFacts> {
         self.flush()?;

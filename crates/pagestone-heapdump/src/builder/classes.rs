@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{batch::Batch, class_table::ClassEntry, staging::Staging, symbols, tables::Tables};
+use super::{batch::Batch, class_table::ClassEntry, staging::Staging, symbols::Symbols};
 use crate::{
     error::{Error, ErrorKind, Result},
     format::Primitive,
@@ -22,9 +22,12 @@ pub(super) struct Written {
 }
 
 /// Writes and syncs the class tables.
-pub(super) fn write(tables: &mut Tables, staging: &Staging) -> Result<Written> {
-    let names = Names::resolve(tables)?;
-    let entries = tables.classes.entries();
+pub(super) fn write(
+    entries: &[ClassEntry],
+    symbols: &Symbols,
+    staging: &Staging,
+) -> Result<Written> {
+    let names = Names::resolve(entries, symbols)?;
     let by_name = names.order(entries);
     let mut by_id = by_name.clone();
     // Stable, so classes with one id, the primitive arrays, stay in the order of their names.
@@ -88,19 +91,17 @@ struct Text {
 }
 
 impl Names {
-    fn resolve(tables: &mut Tables) -> Result<Self> {
-        let symbols = tables.symbols.storage().records();
-        let texts = tables.texts.storage().records();
+    fn resolve(entries: &[ClassEntry], symbols: &Symbols) -> Result<Self> {
         let mut names = Self { texts: Vec::new(), of_class: Vec::new(), end: 0 };
         let mut known: HashMap<u64, u32> = HashMap::new();
-        for (ordinal, entry) in tables.classes.entries().iter().enumerate() {
+        for (ordinal, entry) in entries.iter().enumerate() {
             let index = if let Some(primitive) = Primitive::ALL.get(ordinal) {
                 names.add(format!("{}[]", primitive.name()))?
             } else if entry.origin & origin::LOADED == 0 {
                 names.add(unnamed(entry.id))?
             } else if let Some(&index) = known.get(&entry.name_id) {
                 index
-            } else if let Some(text) = symbols::text(&symbols, &texts, entry.name_id)? {
+            } else if let Some(text) = symbols.text(entry.name_id)? {
                 let index = names.add(name::class_name(&text))?;
                 known.insert(entry.name_id, index);
                 index

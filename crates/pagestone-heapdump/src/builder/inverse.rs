@@ -58,9 +58,7 @@ fn write(
         let mut end = start;
         let mut total = 0_u64;
         // The counts become the places where the lists begin; at least one key is taken.
-        while end < counts.len()
-            && (end == start || total + u64::from(counts[end]) <= values_max)
-        {
+        while end < counts.len() && (end == start || total + u64::from(counts[end]) <= values_max) {
             let count = u64::from(counts[end]);
             counts[end] = u32::try_from(total).unwrap_or(u32::MAX);
             total += count;

@@ -25,10 +25,7 @@ pub(super) struct ListLookup {
 }
 
 impl ListLookup {
-    pub(super) fn open(
-        stage: &Stage<'_, '_>,
-        files: &ListFiles,
-    ) -> Result<Self> {
+    pub(super) fn open(stage: &Stage<'_, '_>, files: &ListFiles) -> Result<Self> {
         let options = Options::new().backing(Backing::Map);
         let records = options.open_read_only::<U64>(stage.staging.file(files.heads))?;
         let mut heads = Vec::with_capacity(usize::try_from(records.len()).unwrap_or(0));
@@ -68,13 +65,11 @@ impl ListLookup {
                     return self.long((key, start, list_len), &mut look);
                 }
                 left -= 1;
-                match rest.get(list_len..) {
-                    Some(after) => rest = after,
-                    None => {
-                        offset += (len - rest.len()) as u64 + list_len as u64;
-                        break;
-                    }
-                }
+                let Some(after) = rest.get(list_len..) else {
+                    offset += (len - rest.len()) as u64 + list_len as u64;
+                    break;
+                };
+                rest = after;
             }
             if self.bytes.len() <= offset || offset == begin {
                 return Err(self.malformed(key));

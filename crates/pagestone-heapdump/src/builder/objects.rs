@@ -101,7 +101,7 @@ impl Packer {
     #[inline]
     fn push(&mut self, found: &FoundRecord) -> Result<()> {
         let packed = ObjectRecord::pack(found).filter(|_| self.count < OBJECT_COUNT_MAX);
-        let Some(packed) = packed else { return Err(self.too_much()) };
+        let Some(packed) = packed else { return Err(Self::too_much()) };
         self.ids.push(found.id.get())?;
         if packed.is_long() {
             let (object, payload_len) = (self.count.into(), found.payload_len);
@@ -121,7 +121,7 @@ impl Packer {
     }
 
     #[cold]
-    fn too_much(&self) -> Error {
+    fn too_much() -> Error {
         let what = "more than 2^32 objects or 2^40 bytes";
         Error::refused(ErrorKind::Unsupported, std::path::Path::new(file::OBJECTS), what)
     }

@@ -11,9 +11,9 @@ use crate::error::Result;
 const LINE_BITS: u64 = 448;
 
 /// Lines of a page.
-const PAGE_LINES: u64 = 64;
+const PAGE_LINES: usize = 64;
 
-const PAGE_BITS: u64 = LINE_BITS * PAGE_LINES;
+const PAGE_BITS: u64 = LINE_BITS * PAGE_LINES as u64;
 
 /// A page that holds no id.
 const VACANT: u32 = u32::MAX;
@@ -64,7 +64,7 @@ impl Ranks {
             let mut dense = Dense { first_id, shift, pages: Vec::new(), lines: Vec::new() };
             dense.pages.resize(usize::try_from(page_count).unwrap_or(0), VACANT);
             // A page of few ids is paid for by those of many.
-            let lines_max = (count as usize / 8).max(PAGE_LINES as usize * 8);
+            let lines_max = (count as usize / 8).max(PAGE_LINES * 8);
             if dense.fill(staging, (count, lines_max))? {
                 return Ok(Self::Dense(dense));
             }
@@ -101,9 +101,9 @@ impl Dense {
             let page = (slot / PAGE_BITS) as usize;
             if self.pages[page] == VACANT {
                 self.count_to(&mut filled, set);
-                fits = self.lines.len() + PAGE_LINES as usize <= lines_max;
+                fits = self.lines.len() + PAGE_LINES <= lines_max;
                 self.pages[page] = u32::try_from(self.lines.len()).unwrap_or(VACANT);
-                let lines = self.lines.len() + PAGE_LINES as usize;
+                let lines = self.lines.len() + PAGE_LINES;
                 self.lines.resize(lines, Line([0; 8]));
             }
             let (line, bit) = place(slot, self.pages[page]);

@@ -101,10 +101,14 @@ impl Resolver {
     fn add_all(&mut self, elements: &[u8], id_size: u8) {
         if id_size == 4 {
             let ids = <[U32]>::ref_from_bytes(elements).unwrap_or_default();
-            ids.iter().for_each(|id| self.add(u64::from(id.get())));
+            for id in ids {
+                self.add(u64::from(id.get()));
+            }
         } else {
             let ids = <[U64]>::ref_from_bytes(elements).unwrap_or_default();
-            ids.iter().for_each(|id| self.add(id.get()));
+            for id in ids {
+                self.add(id.get());
+            }
         }
     }
 }
@@ -229,4 +233,3 @@ pub(super) fn for_each_object(
         Ok(())
     })
 }
-

@@ -11,6 +11,8 @@ use crate::{
 pub(super) struct Reporter<'h> {
     hook: &'h mut dyn FnMut(Progress) -> ControlFlow<()>,
     progress: Progress,
+    /// Whether a phase is under way.
+    is_begun: bool,
     began: Instant,
     times: Vec<PhaseTime>,
 }
@@ -18,15 +20,15 @@ pub(super) struct Reporter<'h> {
 impl<'h> Reporter<'h> {
     pub(super) fn new(hook: &'h mut dyn FnMut(Progress) -> ControlFlow<()>, total: u64) -> Self {
         let progress = Progress { phase: Phase::Scan, done: 0, total };
-        Self { hook, progress, began: Instant::now(), times: Vec::new() }
+        Self { hook, progress, is_begun: false, began: Instant::now(), times: Vec::new() }
     }
 
     /// Ends the phase under way, if it is another, and begins `phase`.
     pub(super) fn begin(&mut self, phase: Phase) -> Result<()> {
-        if phase != self.progress.phase {
+        if self.is_begun && phase != self.progress.phase {
             self.end();
         }
-        self.progress.phase = phase;
+        (self.progress.phase, self.is_begun) = (phase, true);
         self.tell()
     }
 

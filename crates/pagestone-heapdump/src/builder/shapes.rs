@@ -22,7 +22,7 @@ pub(super) struct Shapes {
     by_id: Vec<(u64, u32)>,
     /// Offsets of references, of all classes that were asked for.
     offsets: Vec<u32>,
-    shapes: Vec<Shape>,
+    by_class: Vec<Shape>,
     id_size: u8,
 }
 
@@ -51,8 +51,8 @@ impl Shapes {
             .map(|(ordinal, class)| (class.id.get(), ordinal))
             .collect();
         by_id.sort_unstable();
-        let shapes = vec![Shape::default(); classes.len()];
-        Ok(Self { classes, by_id, offsets: Vec::new(), shapes, id_size })
+        let by_class = vec![Shape::default(); classes.len()];
+        Ok(Self { classes, by_id, offsets: Vec::new(), by_class, id_size })
     }
 
     pub(super) fn classes(&self) -> &[ClassRecord] {
@@ -72,10 +72,10 @@ impl Shapes {
         pages: &mut Pages,
         (ordinal, payload_len): (u32, u32),
     ) -> Result<&[u32]> {
-        if self.shapes[ordinal as usize].payload_len < payload_len {
+        if self.by_class[ordinal as usize].payload_len < payload_len {
             self.gather(pages, (ordinal, payload_len))?;
         }
-        let Shape { start, end, payload_len: gathered } = self.shapes[ordinal as usize];
+        let Shape { start, end, payload_len: gathered } = self.by_class[ordinal as usize];
         let offsets = &self.offsets[start as usize..end as usize];
         if payload_len == gathered {
             return Ok(offsets);
@@ -111,7 +111,7 @@ impl Shapes {
         }
         let range = u32::try_from(start).ok().zip(u32::try_from(self.offsets.len()).ok());
         let (start, end) = range.unwrap_or((0, 0));
-        self.shapes[ordinal as usize] = Shape { start, end, payload_len };
+        self.by_class[ordinal as usize] = Shape { start, end, payload_len };
         Ok(())
     }
 }

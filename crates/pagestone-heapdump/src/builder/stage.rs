@@ -47,11 +47,7 @@ impl<'h> Stage<'_, 'h> {
 
     /// The unpacked dump.
     pub(super) fn pages(&self) -> Result<Pages> {
-        let path = match self.summary.packing {
-            Packing::Plain => PathBuf::from(&self.summary.dump_path),
-            Packing::Gzip => self.staging.file(file::UNPACKED),
-        };
-        Pages::open(&path, self.summary.dump_len)
+        pages(self.summary, self.staging)
     }
 
     /// Tells of a pass over the objects.
@@ -72,5 +68,18 @@ impl Steps<'_, '_> {
     pub(super) fn next(&mut self) -> Result<()> {
         self.step += 1;
         if self.step.is_multiple_of(STEP) { self.reporter.again() } else { Ok(()) }
+    }
+}
+
+/// The unpacked dump.
+pub(super) fn pages(summary: &Summary, staging: &Staging) -> Result<Pages> {
+    Pages::open(&dump_path(summary, staging), summary.dump_len)
+}
+
+/// Where the unpacked dump lies.
+pub(super) fn dump_path(summary: &Summary, staging: &Staging) -> PathBuf {
+    match summary.packing {
+        Packing::Plain => PathBuf::from(&summary.dump_path),
+        Packing::Gzip => staging.file(file::UNPACKED),
     }
 }

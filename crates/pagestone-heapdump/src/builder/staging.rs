@@ -27,7 +27,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Makes the directory for an index at `out`, without what a killed build left in it.
+    /// Makes the directory for an index at `out`, with what a killed build left in it.
     pub(super) fn create(out: &Path, existing: Existing) -> Result<Self> {
         check_vacant(out, existing)?;
         let path = sibling(out, "building")?;
@@ -37,7 +37,6 @@ impl Staging {
         }
         let lock = lock(&path)?;
         let staging = Self { path, out: out.to_path_buf(), existing, lock: Some(lock) };
-        staging.clear()?;
         remove_tree(&sibling(out, "replaced")?)?;
         Ok(staging)
     }
@@ -52,17 +51,13 @@ impl Staging {
         self.path.join(name)
     }
 
-    fn clear(&self) -> Result<()> {
+    /// Removes what is no table: lock files beside the storages, and what only the build needs;
+    /// `also` is kept.
+    pub(super) fn keep_only(&self, tables: &[TableFacts], also: Option<&str>) -> Result<()> {
         for name in names(&self.path)? {
-            remove_tree(&self.path.join(name))?;
-        }
-        Ok(())
-    }
-
-    /// Removes what is no table: lock files beside the storages, and what only the build needs.
-    pub(super) fn keep_only(&self, tables: &[TableFacts]) -> Result<()> {
-        for name in names(&self.path)? {
-            if tables.iter().all(|table| name != *table.name) {
+            let is_kept = tables.iter().any(|table| name == *table.name)
+                || also.is_some_and(|also| name == also);
+            if !is_kept {
                 remove_tree(&self.path.join(name))?;
             }
         }

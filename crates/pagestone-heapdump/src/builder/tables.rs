@@ -4,9 +4,8 @@ use super::{batch::Batch, class_table::ClassTable, stacks::Stacks, staging::Stag
 use crate::{
     error::Result,
     layout::{self, FoundRecord, FoundRootRecord, KindCode, SymbolRecord},
-    manifest::{self, file},
+    manifest::file,
     scan::{ClassFacts, FrameFacts, LoadFacts, ObjectFacts, RootFacts, Shape, Visitor},
-    summary::TableFacts,
 };
 
 /// The tables of an index that grow during the pass over the dump.
@@ -36,15 +35,6 @@ impl Tables {
         self.roots.flush()?;
         self.symbols.flush()?;
         self.texts.flush()
-    }
-
-    /// Syncs the symbol tables and says what they are.
-    pub(super) fn facts(&mut self, staging: &Staging) -> Result<[TableFacts; 2]> {
-        self.symbols.storage().sync()?;
-        self.texts.storage().sync()?;
-        let symbols = staging.file(file::SYMBOLS);
-        let texts = staging.file(file::SYMBOL_TEXTS);
-        Ok([manifest::table_facts::<SymbolRecord>(&symbols)?, manifest::table_facts::<u8>(&texts)?])
     }
 }
 

@@ -82,8 +82,8 @@ impl Waiting {
         fill(&mut |number| {
             writer.write_all(&number.to_le_bytes()).map_err(failed("write")).map_err(named)
         })?;
-        let file = writer.into_inner().map_err(|error| named(("write", error.into_error())))?;
-        let mut reader = BufReader::new(file);
+        let written = writer.into_inner().map_err(|error| named(("write", error.into_error())))?;
+        let mut reader = BufReader::new(written);
         std::io::Seek::rewind(&mut reader).map_err(|source| named(("seek", source)))?;
         Ok(Self { reader, path })
     }

@@ -10,7 +10,7 @@ use crate::{
     ids::PackedIds,
     layout::{
         CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, DominatorRecord, IdBlockRecord, KindCode,
-        LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord,
+        LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RetainedRecord, RootRecord,
     },
     manifest::{self, INBOUND, INSTANCES, Manifest, OUTBOUND, file},
     summary::TableFacts,
@@ -26,8 +26,6 @@ pub(super) struct Tables {
     classes: Mapped<ClassRecord>,
     orders: Mapped<ClassOrderRecord>,
     pub(super) roots: Mapped<RootRecord>,
-    pub(super) symbols: Mapped<SymbolRecord>,
-    pub(super) symbol_texts: Mapped<u8>,
     pub(super) outbound: Relation,
     pub(super) inbound: Relation,
     pub(super) instances: Relation,
@@ -57,8 +55,7 @@ impl Tables {
         };
         let class_count = count(file::CLASSES, CLASS_COUNT_MAX)?;
         let object_count = count(file::OBJECTS, OBJECT_COUNT_MAX)?;
-        let relation =
-            |files, keys| Relation::open(dir, manifest, (files, keys, object_count));
+        let relation = |files, keys| Relation::open(dir, manifest, (files, keys, object_count));
         let tables = Self {
             objects: Mapped::open(dir, manifest, file::OBJECTS)?,
             long_payloads: Mapped::open(dir, manifest, file::LONG_PAYLOADS)?,
@@ -67,8 +64,6 @@ impl Tables {
             classes: Mapped::open(dir, manifest, file::CLASSES)?,
             orders: Mapped::open(dir, manifest, file::CLASS_ORDERS)?,
             roots: Mapped::open(dir, manifest, file::ROOTS)?,
-            symbols: Mapped::open(dir, manifest, file::SYMBOLS)?,
-            symbol_texts: Mapped::open(dir, manifest, file::SYMBOL_TEXTS)?,
             outbound: relation(&OUTBOUND, object_count)?,
             inbound: relation(&INBOUND, object_count)?,
             instances: relation(&INSTANCES, class_count)?,
@@ -92,10 +87,6 @@ impl Tables {
 
     pub(super) fn class_count(&self) -> u32 {
         self.class_count
-    }
-
-    pub(super) fn object_count(&self) -> u32 {
-        self.object_count
     }
 
     #[inline]

@@ -80,7 +80,7 @@ impl HeapIndex {
             return Ok(place);
         }
         let path = self.tables.dominators.path();
-        let found = format!("{} without it", ordinal);
+        let found = format!("{ordinal} without it");
         Err(Error::corrupt(path, "distance", ("one with a dominator", found)))
     }
 
@@ -89,16 +89,13 @@ impl HeapIndex {
             return Ok((0, 0));
         }
         let retained = self.tables.retained.slice();
-        match retained.binary_search_by_key(&ordinal, |retained| retained.object.get()) {
-            Ok(place) => {
-                let found = &retained[place];
-                Ok((found.bytes.get(), u64::from(found.count.get())))
-            }
-            // It dominates nothing but itself.
-            Err(_) => {
-                let record = self.tables.object(ordinal)?;
-                Ok((u64::from(self.tables.payload_len(ordinal, &record)?), 1))
-            }
+        let place = retained.binary_search_by_key(&ordinal, |retained| retained.object.get());
+        if let Ok(place) = place {
+            let found = &retained[place];
+            return Ok((found.bytes.get(), u64::from(found.count.get())));
         }
+        // It dominates nothing but itself.
+        let record = self.tables.object(ordinal)?;
+        Ok((u64::from(self.tables.payload_len(ordinal, &record)?), 1))
     }
 }

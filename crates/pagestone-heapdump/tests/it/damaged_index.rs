@@ -9,7 +9,25 @@ use crate::support::{Built, ask_all, open};
 
 /// Which files are checked when an index is opened.
 const CHECKED: [&str; 4] = ["manifest", "classes.rec", "class_orders.rec", "class_names.txt"];
-const LATER: [&str; 4] = ["objects.rec", "symbols.rec", "symbols.txt", "dump.hprof"];
+const LATER: [&str; 17] = [
+    "objects.rec",
+    "long_payloads.rec",
+    "ids.rec",
+    "ids.words",
+    "roots.rec",
+    "outbound.heads",
+    "outbound.lists",
+    "inbound.heads",
+    "inbound.lists",
+    "instances.heads",
+    "instances.lists",
+    "dominators.rec",
+    "retained.rec",
+    "biggest.rec",
+    "layouts.rec",
+    "traces.rec",
+    "dump.hprof",
+];
 
 /// Opens the index with a file changed, and asks it everything.
 #[track_caller]

@@ -11,7 +11,7 @@ mod private;
 
 use private::{
     ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord, IdBlockRecord,
-    LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord,
+    LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord, TraceRecord,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.
@@ -44,6 +44,7 @@ fn object_record() {
 fn root_and_dominator_records() {
     check("Root record", &fields!(RootRecord: object thread_serial number tag));
     check("Dominator record", &fields!(DominatorRecord: parent distance));
+    check("Trace record", &fields!(TraceRecord: block serial thread_serial));
     check("Retained record", &fields!(RetainedRecord: bytes object count));
 }
 

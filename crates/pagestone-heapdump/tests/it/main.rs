@@ -24,6 +24,14 @@ mod packed;
 #[cfg(test)]
 mod publication;
 
+// What objects refer to, retain and hold, in small dumps whose answers are known.
+#[cfg(test)]
+mod references;
+
+// A killed build goes on from its last finished table.
+#[cfg(test)]
+mod resume;
+
 // Damaged files of an index are refused or answer, and never panic.
 #[cfg(test)]
 mod damaged_index;

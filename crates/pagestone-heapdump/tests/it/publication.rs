@@ -33,18 +33,20 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 20] = [
+const FILES: [&str; 21] = [
     "biggest.rec",
     "class_names.txt",
     "class_orders.rec",
     "classes.rec",
     "dominators.rec",
+    "facts.pgs",
     "ids.rec",
     "ids.words",
     "inbound.heads",
     "inbound.lists",
     "instances.heads",
     "instances.lists",
+    "layouts.rec",
     "long_payloads.rec",
     "manifest",
     "objects.rec",
@@ -52,8 +54,7 @@ const FILES: [&str; 20] = [
     "outbound.lists",
     "retained.rec",
     "roots.rec",
-    "symbols.rec",
-    "symbols.txt",
+    "traces.rec",
 ];
 
 #[test]

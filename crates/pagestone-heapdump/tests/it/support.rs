@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pagestone_heapdump::{BuildOptions, BuildReport, HeapIndex, ObjectKind, Rank, Result};
+use pagestone_heapdump::{
+    BuildOptions, BuildReport, Follow, HeapIndex, ObjectKind, Rank, Result, Subclasses,
+};
 use pagestone_storage::TrustedDir;
 use pagestone_testkit::hprof::{self, BasicType, DumpObject};
 use tempfile::TempDir;
@@ -97,10 +99,28 @@ pub(crate) fn ask_all(index: &HeapIndex, ids: impl IntoIterator<Item = u64>) {
             assert!(named.is_err() || !named.unwrap().is_empty(), "{}", class.name);
         }
     }
+    drop(index.biggest(usize::MAX));
+    drop(index.roots().collect::<Result<Vec<_>>>());
+    drop(index.stack_trace(1));
+    drop(index.stack_trace(2));
+    drop(index.primitive_arrays("int[]").map(|ids| ids.map(Iterator::count)));
     for id in ids {
         for id in [id, id.wrapping_add(1)] {
             drop(index.object(id));
             drop(index.class(id));
+            drop(index.outbound(id).map(|ids| ids.map(Iterator::count)));
+            drop(index.inbound(id).map(|ids| ids.map(Iterator::count)));
+            drop(index.retained(id));
+            drop(index.fields(id));
+            drop(index.elements(id, (0, 50)));
+            drop(index.payload(id, (0, 50)));
+            drop(index.statics(id));
+            drop(index.roots_of(id));
+            drop(index.stack_trace_of(id));
+            drop(index.subclasses(id));
+            drop(index.instances(id, Subclasses::With).map(|ids| ids.map(Iterator::count)));
+            drop(index.shortest_path(id, Follow::All));
+            drop(index.shortest_path(id, Follow::Strong));
         }
     }
 }
