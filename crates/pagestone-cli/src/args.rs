@@ -7,7 +7,10 @@ mod table;
 mod size; // 64M and its like
 
 pub(crate) use self::{
-    heapdump::{BuildArgs, ClassArgs, HeapdumpCommand, IndexArgs, ObjArgs, RankArg, TopArgs},
+    heapdump::{
+        BuildArgs, ClassArgs, HeapdumpCommand, IndexArgs, ObjArgs, ObjectListArgs, PathArgs,
+        RankArg, TopArgs,
+    },
     records::{
         AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,
         RecordsCommand, SearchArgs, SidecarArgs, SidecarFileArgs, SortArgs, TailArgs,

@@ -5,13 +5,17 @@ mod info;
 mod top;
 mod class;
 mod obj;
+mod references;
+mod retained;
+mod verify;
 
 use std::path::Path;
 
 use pagestone_heapdump::{HeapIndex, Summary};
 
+use self::references::Side;
 use crate::{
-    args::HeapdumpCommand,
+    args::{HeapdumpCommand, IndexArgs},
     output::{Output, complain, thousands},
     trust,
 };
@@ -23,6 +27,11 @@ pub(crate) fn run(command: HeapdumpCommand, out: &mut Output) -> anyhow::Result<
         HeapdumpCommand::Top(args) => top::run(&args, out),
         HeapdumpCommand::Class(args) => class::run(&args, out),
         HeapdumpCommand::Obj(args) => obj::run(&args, out),
+        HeapdumpCommand::In(args) => references::run(&args, Side::Inbound, out),
+        HeapdumpCommand::Out(args) => references::run(&args, Side::Outbound, out),
+        HeapdumpCommand::Path(args) => references::path(&args, out),
+        HeapdumpCommand::Retained(args) => retained::run(&args, out),
+        HeapdumpCommand::Verify(args) => verify::run(&args, out),
     }
 }
 
@@ -43,6 +52,11 @@ fn open_to_ask(directory: &Path) -> anyhow::Result<HeapIndex> {
         ));
     }
     Ok(index)
+}
+
+/// Says that an object is not there.
+fn no_object(index: &IndexArgs, id: u64, out: &mut Output) -> anyhow::Result<()> {
+    out.finding(format_args!("{}: no object {id:#x}", index.directory.display()))
 }
 
 /// Tells of every damage of the dump that is known.

@@ -60,6 +60,9 @@ fn word(phase: Phase) -> &'static str {
         Phase::Objects => "sort objects",
         Phase::Symbols => "sort symbols",
         Phase::Classes => "name classes",
+        Phase::References => "follow references",
+        Phase::Inverse => "turn references",
+        Phase::Dominators => "dominators",
         Phase::Publish => "publish",
         _ => "build",
     }
@@ -124,6 +127,13 @@ fn tell_people(report: &BuildReport, directory: &Path, out: &mut Output) -> anyh
         thousands(summary.object_array_count),
         thousands(summary.primitive_array_count),
         thousands(summary.class_count),
+    ))?;
+    out.line(format_args!(
+        "{} references; {} objects with {} bytes can be reached, the farthest in {} steps",
+        thousands(summary.reference_count),
+        thousands(summary.reachable_count),
+        thousands(summary.reachable_len),
+        thousands(summary.distance_max),
     ))?;
     out.line("")?;
     let index = open(directory)?;

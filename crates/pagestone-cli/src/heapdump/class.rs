@@ -1,12 +1,12 @@
 //! `pagestone heapdump class`: the classes of a name.
 
-use pagestone_heapdump::{Class, HeapIndex, Rank};
+use pagestone_heapdump::{Class, HeapIndex, Rank, Subclasses};
 use serde::Serialize;
 
-use super::open_to_ask;
+use super::{open_to_ask, references};
 use crate::{
     args::ClassArgs,
-    output::{Facts, Format, Output, thousands},
+    output::{Align, Cell, Facts, Format, Listing, Output, thousands},
 };
 
 /// Names suggested in place of one that is not there.
@@ -39,6 +39,12 @@ pub(super) fn run(args: &ClassArgs, out: &mut Output) -> anyhow::Result<()> {
             tell_programs(class, super_name, out)?;
         } else {
             tell_people(class, super_name, out)?;
+        }
+        if args.subclasses {
+            list_subclasses(&index, class, out)?;
+        }
+        if let Some(limit) = args.instances {
+            list_instances(&index, (class, args.subclasses, limit), out)?;
         }
     }
     if classes.is_empty() {
@@ -90,6 +96,32 @@ fn tell_people(
     }
     facts.show(out)?;
     out.line("")
+}
+
+fn list_subclasses(index: &HeapIndex, class: &Class<'_>, out: &mut Output) -> anyhow::Result<()> {
+    let columns = [("subclass", Align::Left), ("count", Align::Right), ("bytes", Align::Right)];
+    let mut listing = Listing::new(out.format(), columns);
+    for below in index.subclasses(class.id)? {
+        let (count, bytes) = (below.instance_count.into(), below.payload_len.into());
+        listing.row(out, vec![Cell::text(below.name), count, bytes])?;
+    }
+    listing.end(out)
+}
+
+fn list_instances(
+    index: &HeapIndex,
+    (class, with_subclasses, limit): (&Class<'_>, bool, usize),
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    let subclasses = if with_subclasses { Subclasses::With } else { Subclasses::Without };
+    let ids = match class.id {
+        0 => index.primitive_arrays(class.name)?,
+        id => index.instances(id, subclasses)?,
+    };
+    match ids {
+        Some(ids) => references::list(index, (ids, limit), out),
+        None => Ok(()),
+    }
 }
 
 /// Names of classes with instances that end like `name`, whatever the case and the package.

@@ -64,6 +64,16 @@ fn show_facts(summary: &Summary, out: &mut Output) -> anyhow::Result<()> {
         })
         .add("  classes", thousands(summary.class_count))
         .add("payload", format!("{} bytes", thousands(summary.payload_len)))
+        .add("references", {
+            let dangling = thousands(summary.dangling_count);
+            format!("{}, {dangling} more lead nowhere", thousands(summary.reference_count))
+        })
+        .add("reachable", {
+            let (count, bytes) = (summary.reachable_count, summary.reachable_len);
+            let steps = thousands(summary.distance_max);
+            let (count, bytes) = (thousands(count), thousands(bytes));
+            format!("{count} objects with {bytes} bytes, the farthest in {steps} steps")
+        })
         .add("repeated", format!("{} objects left out", thousands(summary.duplicate_count)))
         .add("loaded", format!("{} classes", thousands(summary.loaded_class_count)))
         .add("symbols", thousands(summary.symbol_count))

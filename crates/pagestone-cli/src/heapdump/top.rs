@@ -5,18 +5,38 @@ use pagestone_heapdump::{HeapIndex, Rank};
 use super::open_to_ask;
 use crate::{
     args::{RankArg, TopArgs},
-    output::{Align, Cell, Listing, Output},
+    output::{Align, Cell, Format, Listing, Output},
 };
 
 pub(super) fn run(args: &TopArgs, out: &mut Output) -> anyhow::Result<()> {
     let index = open_to_ask(&args.index.directory)?;
-    let rank = match args.by {
-        RankArg::Count => Rank::Count,
-        RankArg::Bytes => Rank::Bytes,
-    };
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
-    list(&index, (rank, limit), out)?;
+    match args.by {
+        RankArg::Count => list(&index, (Rank::Count, limit), out)?,
+        RankArg::Bytes => list(&index, (Rank::Bytes, limit), out)?,
+        RankArg::Retained => list_objects(&index, limit, out)?,
+    }
     out.took()
+}
+
+/// Lists the `limit` objects that retain most.
+fn list_objects(index: &HeapIndex, limit: usize, out: &mut Output) -> anyhow::Result<()> {
+    let columns = [
+        ("object", Align::Right),
+        ("class", Align::Left),
+        ("bytes", Align::Right),
+        ("objects", Align::Right),
+    ];
+    let mut listing = Listing::new(out.format(), columns);
+    for object in index.biggest(limit)? {
+        let id = match out.format() {
+            Format::People => Cell::text(format!("{:#x}", object.id)),
+            _ => Cell::from(object.id),
+        };
+        let class = Cell::text(object.class_name);
+        listing.row(out, vec![id, class, object.bytes.into(), object.count.into()])?;
+    }
+    listing.end(out)
 }
 
 /// Lists the first `limit` classes by `rank`.
