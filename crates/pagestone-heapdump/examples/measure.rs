@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pagestone_heapdump::{BuildOptions, Existing, HeapIndex, Rank};
+use pagestone_heapdump::{BuildOptions, Existing, Follow, HeapIndex, ObjectIds, Rank, Subclasses};
 use pagestone_storage::TrustedDir;
 use pagestone_testkit::hprof::{GeneratorOptions, generate_dump};
 
@@ -89,6 +89,37 @@ fn ask(path: &Path) -> Result<(), Box<dyn Error>> {
         "open {opened:?}, histogram {listed:?}, {:?} per object ({found} found)",
         began.elapsed() / 100_000
     );
+    ask_about_objects(&index)
+}
+
+/// Asks about 10,000 strings, which lie all over the dump.
+fn ask_about_objects(index: &HeapIndex) -> Result<(), Box<dyn Error>> {
+    let strings = index.classes_named("java.lang.String")?;
+    let class = strings.first().ok_or("no strings")?.id;
+    let all = index.instances(class, Subclasses::Without)?.ok_or("no strings")?;
+    let ids: Vec<u64> = all.step_by(19).take(10_000).collect::<Result<_, _>>()?;
+    let count = u32::try_from(ids.len())?;
+    let time = |what: &str, ask: &dyn Fn(u64) -> Result<u64, Box<dyn Error>>| {
+        let began = Instant::now();
+        let mut found = 0;
+        for &id in &ids {
+            found += ask(id)?;
+        }
+        println!("  {what} {:?} each ({found} found)", began.elapsed() / count);
+        Ok::<_, Box<dyn Error>>(())
+    };
+    let counted = |ids: Option<ObjectIds<'_>>| ids.map_or(0, |ids| ids.count() as u64);
+    time("object", &|id| Ok(u64::from(index.object(id)?.is_some())))?;
+    time("outbound", &|id| Ok(counted(index.outbound(id)?)))?;
+    time("inbound", &|id| Ok(counted(index.inbound(id)?)))?;
+    time("retained", &|id| Ok(index.retained(id)?.map_or(0, |retained| retained.count)))?;
+    time("path", &|id| {
+        Ok(index.shortest_path(id, Follow::All)?.map_or(0, |path| path.len() as u64))
+    })?;
+    time("fields", &|id| Ok(index.fields(id)?.map_or(0, |fields| fields.len() as u64)))?;
+    let began = Instant::now();
+    let biggest = index.biggest(40)?.len();
+    println!("  the {biggest} biggest {:?}", began.elapsed());
     Ok(())
 }
 

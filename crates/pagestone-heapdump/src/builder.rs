@@ -195,7 +195,7 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
 
 fn empty_summary(dump: &DumpFile) -> Summary {
     Summary {
-        dump_path: dump.path().to_string_lossy().into_owned(),
+        dump_path: absolute(dump.path()),
         file_len: dump.len(),
         packing: if dump.is_packed() { Packing::Gzip } else { Packing::Plain },
         dump_len: 0,
@@ -225,6 +225,12 @@ fn empty_summary(dump: &DumpFile) -> Summary {
         damages: Vec::new(),
         damage_count: 0,
     }
+}
+
+/// The path that leads to the dump from anywhere.
+fn absolute(dump: &Path) -> String {
+    let known = std::path::absolute(dump);
+    known.as_deref().unwrap_or(dump).to_string_lossy().into_owned()
 }
 
 fn fill_summary(summary: &mut Summary, scanned: Scanned) {

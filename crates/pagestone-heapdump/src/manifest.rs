@@ -28,6 +28,7 @@ pub(crate) mod file {
     pub(crate) const FACTS: &str = "facts.pgs";
     pub(crate) const ROOTS: &str = "roots.rec";
     pub(crate) const DOMINATORS: &str = "dominators.rec";
+    pub(crate) const LONG_DISTANCES: &str = "long_distances.rec";
     pub(crate) const RETAINED: &str = "retained.rec";
     pub(crate) const BIGGEST: &str = "biggest.rec";
     pub(crate) const UNPACKED: &str = "dump.hprof";
@@ -40,7 +41,7 @@ pub(crate) mod file {
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.
-    pub(crate) const ALL: [&str; 22] = [
+    pub(crate) const ALL: [&str; 23] = [
         MANIFEST,
         OBJECTS,
         LONG_PAYLOADS,
@@ -54,6 +55,7 @@ pub(crate) mod file {
         FACTS,
         ROOTS,
         DOMINATORS,
+        LONG_DISTANCES,
         RETAINED,
         BIGGEST,
         UNPACKED,

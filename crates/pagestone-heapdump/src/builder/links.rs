@@ -15,7 +15,7 @@ use crate::{
 
 /// Bytes that are looked at first: most lists lie within, with those before them that have no
 /// head of their own.
-const LOOK_LEN: usize = 128;
+const LOOK_LEN: usize = 64;
 
 /// Lists by key. The files are mapped, and what is looked at is copied.
 pub(super) struct ListLookup {

@@ -20,7 +20,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     graph::{self, Dominators, Graph},
-    layout::{DominatorRecord, NONE, ROOTS, RetainedRecord, RootRecord},
+    layout::{
+        DISTANCE_LONG, DominatorRecord, LongDistanceRecord, NONE, ROOTS, RetainedRecord, RootRecord,
+    },
     manifest::file,
     summary::TableFacts,
 };
@@ -30,7 +32,7 @@ const BIGGEST_COUNT: usize = 1 << 16;
 
 /// The finished tables.
 pub(super) struct Tree {
-    pub(super) facts: [TableFacts; 3],
+    pub(super) facts: [TableFacts; 4],
     pub(super) reachable_count: u64,
     pub(super) reachable_len: u64,
     pub(super) distance_max: u32,
@@ -143,20 +145,27 @@ fn tables(
         payloads.next().map(u64::from)
     })?;
     let mut dominators = Batch::create(&stage.staging.file(file::DOMINATORS))?;
+    let mut long_distances = Batch::create(&stage.staging.file(file::LONG_DISTANCES))?;
     let mut retained = Batch::create(&stage.staging.file(file::RETAINED))?;
     // The smallest of the biggest is on top; of equals the one with the highest number.
     let mut biggest: BinaryHeap<(Reverse<u64>, u32)> = BinaryHeap::new();
     found.for_each(|object, place| {
         let (count, distance) = (counts.next()?, distances.next()?);
         let Some(place) = place else {
-            return dominators.push(DominatorRecord { parent: NONE.into(), distance: NONE.into() });
+            let distance = DISTANCE_LONG.into();
+            return dominators.push(DominatorRecord { parent: NONE.into(), distance });
         };
         let is_top = place.parent == stage.object_count();
         let parent = if is_top { ROOTS } else { place.parent };
         if is_top {
             reachable_len += place.sum;
         }
-        dominators.push(DominatorRecord { parent: parent.into(), distance: distance.into() })?;
+        let short = u16::try_from(distance).unwrap_or(DISTANCE_LONG);
+        if short == DISTANCE_LONG {
+            let (object, distance) = (object.into(), distance.into());
+            long_distances.push(LongDistanceRecord { object, distance })?;
+        }
+        dominators.push(DominatorRecord { parent: parent.into(), distance: short.into() })?;
         if 1 < count {
             let (bytes, object) = (place.sum.into(), object.into());
             retained.push(RetainedRecord { bytes, object, count: count.into() })?;
@@ -174,7 +183,7 @@ fn tables(
         order.push(U32::new(object))?;
     }
     Ok(Tree {
-        facts: [dominators.close()?, retained.close()?, order.close()?],
+        facts: [dominators.close()?, long_distances.close()?, retained.close()?, order.close()?],
         reachable_count: u64::from(found.reached()),
         reachable_len,
         distance_max,

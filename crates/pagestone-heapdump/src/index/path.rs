@@ -45,7 +45,7 @@ impl HeapIndex {
 
     /// Goes from each object to one that is a step nearer to the roots.
     fn nearest(&self, ordinal: u32) -> Result<Option<Vec<u32>>> {
-        let mut distance = self.place(ordinal)?.distance.get();
+        let mut distance = self.place(ordinal)?.distance;
         if distance == NONE {
             return Ok(None);
         }
@@ -55,7 +55,7 @@ impl HeapIndex {
             let mut nearer = None;
             for source in self.inbound_numbers((object, self.tables.id(object)?))? {
                 let source = source?;
-                if self.place(source)?.distance.get() == distance - 1 {
+                if self.place(source)?.distance == distance - 1 {
                     nearer = Some(source);
                     break;
                 }

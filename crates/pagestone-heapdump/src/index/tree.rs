@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::HeapIndex;
 use crate::{
     error::{Error, Result},
-    layout::{DominatorRecord, NONE, ROOTS},
+    layout::{DISTANCE_LONG, NONE, ROOTS},
 };
 
 /// What an object keeps alive, and what keeps it alive.
@@ -37,6 +37,15 @@ pub struct Biggest<'a> {
     pub count: u64,
 }
 
+/// Where an object stands in the tree of dominators.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The ordinal of its dominator, `ROOTS` or `NONE`.
+    pub(super) parent: u32,
+    /// `NONE` for what cannot be reached.
+    pub(super) distance: u32,
+}
+
 impl HeapIndex {
     /// Returns what an object retains; none when there is no such object. O(log objects).
     ///
@@ -46,12 +55,12 @@ impl HeapIndex {
     pub fn retained(&self, id: u64) -> Result<Option<Retained>> {
         let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
         let place = self.place(ordinal)?;
-        let dominator = match place.parent.get() {
+        let dominator = match place.parent {
             NONE | ROOTS => None,
             dominator => Some(self.tables.id(dominator)?),
         };
         let (bytes, count) = self.sums((ordinal, &place))?;
-        let distance = Some(place.distance.get()).filter(|&distance| distance != NONE);
+        let distance = Some(place.distance).filter(|&distance| distance != NONE);
         Ok(Some(Retained { bytes, count, dominator, distance }))
     }
 
@@ -73,19 +82,28 @@ impl HeapIndex {
             .collect()
     }
 
-    pub(super) fn place(&self, ordinal: u32) -> Result<DominatorRecord> {
-        let place = self.tables.dominators.get(ordinal)?;
-        let is_reached = place.distance.get() != NONE;
-        if is_reached == (place.parent.get() != NONE) {
-            return Ok(place);
+    /// Where an object stands.
+    pub(super) fn place(&self, ordinal: u32) -> Result<Place> {
+        let record = self.tables.dominators.get(ordinal)?;
+        let (parent, short) = (record.parent.get(), record.distance.get());
+        if parent == NONE {
+            return Ok(Place { parent, distance: NONE });
         }
-        let path = self.tables.dominators.path();
-        let found = format!("{ordinal} without it");
-        Err(Error::corrupt(path, "distance", ("one with a dominator", found)))
+        if short != DISTANCE_LONG {
+            return Ok(Place { parent, distance: u32::from(short) });
+        }
+        let long = self.tables.long_distances.slice();
+        let place = long.binary_search_by_key(&ordinal, |long| long.object.get());
+        let found = place.ok().and_then(|place| long.get(place)).map(|long| long.distance.get());
+        let found = found.filter(|&distance| distance != NONE);
+        found.map(|distance| Place { parent, distance }).ok_or_else(|| {
+            let path = self.tables.long_distances.path();
+            Error::corrupt(path, "distance", ("one", format!("none of {ordinal}")))
+        })
     }
 
-    fn sums(&self, (ordinal, place): (u32, &DominatorRecord)) -> Result<(u64, u64)> {
-        if place.parent.get() == NONE {
+    fn sums(&self, (ordinal, place): (u32, &Place)) -> Result<(u64, u64)> {
+        if place.parent == NONE {
             return Ok((0, 0));
         }
         let retained = self.tables.retained.slice();

@@ -9,7 +9,7 @@ use crate::support::{Built, ask_all, open};
 
 /// Which files are checked when an index is opened.
 const CHECKED: [&str; 4] = ["manifest", "classes.rec", "class_orders.rec", "class_names.txt"];
-const LATER: [&str; 17] = [
+const LATER: [&str; 18] = [
     "objects.rec",
     "long_payloads.rec",
     "ids.rec",
@@ -22,6 +22,7 @@ const LATER: [&str; 17] = [
     "instances.heads",
     "instances.lists",
     "dominators.rec",
+    "long_distances.rec",
     "retained.rec",
     "biggest.rec",
     "layouts.rec",

@@ -11,7 +11,8 @@ mod private;
 
 use private::{
     ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord, IdBlockRecord,
-    LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord, TraceRecord,
+    LongDistanceRecord, LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord,
+    TraceRecord,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.
@@ -45,6 +46,7 @@ fn root_and_dominator_records() {
     check("Root record", &fields!(RootRecord: object thread_serial number tag));
     check("Dominator record", &fields!(DominatorRecord: parent distance));
     check("Trace record", &fields!(TraceRecord: block serial thread_serial));
+    check("Long distance record", &fields!(LongDistanceRecord: object distance));
     check("Retained record", &fields!(RetainedRecord: bytes object count));
 }
 

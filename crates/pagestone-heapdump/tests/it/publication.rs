@@ -33,7 +33,7 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 21] = [
+const FILES: [&str; 22] = [
     "biggest.rec",
     "class_names.txt",
     "class_orders.rec",
@@ -47,6 +47,7 @@ const FILES: [&str; 21] = [
     "instances.heads",
     "instances.lists",
     "layouts.rec",
+    "long_distances.rec",
     "long_payloads.rec",
     "manifest",
     "objects.rec",
