@@ -91,6 +91,61 @@ fn objects_are_those_of_the_truth() {
 }
 
 #[test]
+fn references_and_retained_sizes_are_those_of_the_truth() {
+    let (built, truth) = (Built::new(), truth());
+    for sample in truth["samples"].as_array().unwrap().iter().step_by(3) {
+        let id = sample["id"].as_u64().unwrap();
+        for (command, key) in [("in", "inbound"), ("out", "outbound")] {
+            let rest = format!("{id} --limit 20 --json");
+            let found = run(&format!("heapdump {command}"), &built.index, &rest).code(0).json();
+            let found: Vec<Value> = found.iter().map(|object| object["id"].clone()).collect();
+            assert_eq!(json!(found), sample[key]["ids"], "{id}: {key}");
+        }
+        let found = run("heapdump retained", &built.index, &format!("{id} --json")).code(0).json();
+        if sample["depth"] == -1 {
+            assert_eq!(found[0]["distance"], Value::Null, "{id}");
+            run("heapdump path", &built.index, &id.to_string()).code(1).says(&["no root leads"]);
+            continue;
+        }
+        assert_eq!(found[0]["distance"], sample["depth"], "{id}");
+        assert_eq!(found[0]["retained_bytes"], sample["retained_payload"], "{id}");
+        let path = run("heapdump path", &built.index, &format!("{id} --json")).code(0).json();
+        let steps = u64::try_from(path.len()).unwrap() - 1;
+        assert_eq!(Some(steps), sample["depth"].as_u64(), "{id}");
+        assert_eq!(path[path.len() - 1]["id"], id);
+    }
+    let rest = "--by retained --limit 40 --json";
+    let top = run("heapdump top", &built.index, rest).code(0).json();
+    for (found, expected) in top.iter().zip(truth["dominators"]["top"].as_array().unwrap()) {
+        assert_eq!(found["object"], expected["id"]);
+        assert_eq!(found["bytes"], expected["retained_payload"]);
+        assert_eq!(found["objects"], expected["retained_objects"]);
+    }
+    run("heapdump obj", &built.index, "0xfaba7830").code(0).shows(&[
+        "239,167 bytes in 4 objects",
+        "cen",
+        "byte[]",
+        "5 steps from a root",
+    ]);
+    run("heapdump path", &built.index, "0xfaba7830 --skip-weak").code(0).shows(&["root: "]);
+    run("heapdump in", &built.index, "0x1").code(1).says(&["no object 0x1"]);
+    run("heapdump class", &built.index, "java.lang.Number --subclasses --instances 5")
+        .code(0)
+        .shows(&["java.lang.Integer", "java.lang.Long"]);
+}
+
+#[test]
+fn verify_names_the_file_that_is_damaged() {
+    let built = Built::new();
+    run("heapdump verify", &built.index, "").code(0).shows(&["are whole"]);
+    let path = built.index.join("inbound.lists");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1000] ^= 4;
+    fs::write(&path, bytes).unwrap();
+    run("heapdump verify", &built.index, "").code(1).says(&["inbound.lists", "checksum"]);
+}
+
+#[test]
 fn classes_are_those_of_the_truth() {
     let built = Built::new();
     for (class, id, count, bytes) in histogram().into_iter().step_by(40) {
