@@ -21,6 +21,7 @@ mod list_stream; // and read in order
 mod references; // what each object refers to
 mod inverse; // who refers to it; the instances of classes
 mod links; // references as a graph
+mod strings; // what strings say
 mod tree; // its dominators, and distances from the roots
 mod reporter; // phases, their times, and the caller's hook
 
@@ -96,16 +97,18 @@ pub(crate) fn build(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
+    Strings,
     References,
     Inverse,
     Dominators,
 }
 
 impl Step {
-    const ALL: [Self; 3] = [Self::References, Self::Inverse, Self::Dominators];
+    const ALL: [Self; 4] = [Self::Strings, Self::References, Self::Inverse, Self::Dominators];
 
     fn phase(self) -> Phase {
         match self {
+            Self::Strings => Phase::Strings,
             Self::References => Phase::References,
             Self::Inverse => Phase::Inverse,
             Self::Dominators => Phase::Dominators,
@@ -122,6 +125,12 @@ impl Step {
         let Manifest { summary, tables } = &*manifest;
         let mut stage = Stage { staging, summary, tables, reporter };
         match self {
+            Self::Strings => {
+                let found = strings::write(&mut stage)?;
+                manifest.summary.string_count = found.count;
+                manifest.summary.distinct_string_count = found.distinct_count;
+                manifest.tables.extend(found.facts);
+            }
             Self::References => {
                 let found = references::write(&mut stage)?;
                 manifest.summary.reference_count = found.count;
@@ -214,6 +223,8 @@ fn empty_summary(dump: &DumpFile) -> Summary {
         object_array_count: 0,
         primitive_array_count: 0,
         payload_len: 0,
+        string_count: 0,
+        distinct_string_count: 0,
         reference_count: 0,
         dangling_count: 0,
         root_object_count: 0,

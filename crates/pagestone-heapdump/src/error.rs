@@ -37,6 +37,8 @@ pub enum ErrorKind {
     OutOfSpace,
     /// The caller's progress hook asked to stop.
     Cancelled,
+    /// A filter is not one, or asks for what its class does not have.
+    InvalidFilter,
     /// The dump, the file system or the machine is beyond what this crate handles.
     Unsupported,
 }
@@ -63,6 +65,8 @@ enum Cause {
     Refused { kind: ErrorKind, path: PathBuf, what: String },
     #[error("{}: {what}: expected {expected}, found {found}", path.display())]
     Corrupt { kind: ErrorKind, path: PathBuf, what: &'static str, expected: String, found: String },
+    #[error("column {column}: {what}")]
+    Filter { column: usize, what: String },
     #[error("the build was cancelled")]
     Cancelled,
 }
@@ -77,6 +81,7 @@ impl Error {
             Cause::Heap(source) => kind_of_heap(source.kind()),
             Cause::Slab(source) => kind_of_slab(source),
             Cause::Refused { kind, .. } | Cause::Corrupt { kind, .. } => *kind,
+            Cause::Filter { .. } => ErrorKind::InvalidFilter,
             Cause::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -103,6 +108,11 @@ impl Error {
         let (expected, found) = (expected.to_string(), found.to_string());
         let (kind, what) = (ErrorKind::Truncated, "length in bytes");
         Cause::Corrupt { kind, path: path.to_path_buf(), what, expected, found }.into()
+    }
+
+    #[cold]
+    pub(crate) fn filter(column: usize, what: impl Into<String>) -> Self {
+        Cause::Filter { column, what: what.into() }.into()
     }
 
     pub(crate) fn cancelled() -> Self {

@@ -6,6 +6,9 @@ mod tree; // what retains what
 mod path; // how objects are reached
 mod roots; // where reaching begins
 mod instances; // the objects of classes
+mod find; // instances by their fields
+mod diff; // two dumps
+mod strings; // what strings say
 mod content; // fields, elements, stack traces
 mod names; // the names of classes
 mod tables; // the files, checked at open
@@ -19,10 +22,13 @@ use pagestone_storage::TrustedDir;
 pub use self::{
     answers::{Class, ClassCount, Object, ObjectKind, Rank},
     content::{Field, Frame, StackTrace, Value},
+    diff::{ClassDifference, StringDifference},
+    find::{FindOptions, Found},
     instances::Subclasses,
     path::Follow,
     references::ObjectIds,
     roots::Root,
+    strings::StringValue,
     tree::{Biggest, Retained},
 };
 use self::{content::Content, names::Names, tables::Tables};

@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 use bytemuck::{Pod, Zeroable};
-use pagestone_storage::le::{U16, U32, U64};
+use pagestone_storage::le::{U16, U32, U64, U128};
 
 /// One object while an index is built. See docs/format.md, "Found record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -97,6 +97,25 @@ pub(crate) struct RetainedRecord {
     pub(crate) count: U32,
 }
 const _: () = assert!(size_of::<RetainedRecord>() == 16 && offset_of!(RetainedRecord, count) == 12);
+
+/// One value of strings. See docs/format.md, "String record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct StringRecord {
+    pub(crate) fingerprint: U64,
+    pub(crate) object: U32,
+    pub(crate) end: U32,
+}
+const _: () = assert!(size_of::<StringRecord>() == 16 && offset_of!(StringRecord, end) == 12);
+
+/// One string while an index is built. See docs/format.md, "Found string record".
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct FoundStringRecord {
+    pub(crate) fingerprint: U128,
+    pub(crate) object: U32,
+}
+const _: () = assert!(size_of::<FoundStringRecord>() == 20);
 
 /// One class. See docs/format.md, "Class record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]

@@ -13,6 +13,9 @@ mod ids; // object ids, packed
 mod lists; // lists of objects, packed
 mod varint; // short numbers in few bytes
 mod facts; // fields and stack traces, as blocks
+mod notes; // what people write down
+mod filter; // what is asked of instances
+mod strings; // what strings say
 mod class_dump; // what a dump says of a class
 mod samples; // what tells dumps apart
 mod pages; // a dump read at any offset
@@ -25,10 +28,13 @@ mod error;
 pub use crate::{
     damage::{Damage, DamageKind},
     error::{Error, ErrorKind, Result},
+    filter::Filter,
     index::{
-        Biggest, Class, ClassCount, Field, Follow, Frame, HeapIndex, Object, ObjectIds, ObjectKind,
-        Rank, Retained, Root, StackTrace, Subclasses, Value,
+        Biggest, Class, ClassCount, ClassDifference, Field, FindOptions, Follow, Found, Frame,
+        HeapIndex, Object, ObjectIds, ObjectKind, Rank, Retained, Root, StackTrace,
+        StringDifference, StringValue, Subclasses, Value,
     },
+    notes::{Note, Notes},
     options::{BuildOptions, BuildReport, Existing, Phase, PhaseTime, Progress},
     summary::{Packing, Summary, TableFacts, TagCount},
 };

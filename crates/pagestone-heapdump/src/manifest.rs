@@ -31,17 +31,22 @@ pub(crate) mod file {
     pub(crate) const LONG_DISTANCES: &str = "long_distances.rec";
     pub(crate) const RETAINED: &str = "retained.rec";
     pub(crate) const BIGGEST: &str = "biggest.rec";
+    pub(crate) const STRINGS: &str = "strings.rec";
+    pub(crate) const STRING_OBJECTS: &str = "string_objects.rec";
+    /// Made by the first note; the manifest does not list it.
+    pub(crate) const NOTES: &str = "notes.pgs";
     pub(crate) const UNPACKED: &str = "dump.hprof";
 
     /// While an index is built.
     pub(crate) const PROGRESS: &str = "progress";
+    pub(crate) const FOUND_STRINGS: &str = "found_strings.rec";
     pub(crate) const FOUND: &str = "found.rec";
     pub(crate) const SYMBOLS: &str = "symbols.rec";
     pub(crate) const SYMBOL_TEXTS: &str = "symbols.txt";
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.
-    pub(crate) const ALL: [&str; 23] = [
+    pub(crate) const ALL: [&str; 26] = [
         MANIFEST,
         OBJECTS,
         LONG_PAYLOADS,
@@ -58,6 +63,9 @@ pub(crate) mod file {
         LONG_DISTANCES,
         RETAINED,
         BIGGEST,
+        STRINGS,
+        STRING_OBJECTS,
+        NOTES,
         UNPACKED,
         super::OUTBOUND.heads,
         super::OUTBOUND.bytes,

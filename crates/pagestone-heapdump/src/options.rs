@@ -34,6 +34,8 @@ pub enum Phase {
     Symbols,
     /// The classes get their names.
     Classes,
+    /// The characters of strings are read and compared.
+    Strings,
     /// The dump is read again for what each object refers to.
     References,
     /// References are turned round, and the instances of each class gathered.
@@ -46,11 +48,12 @@ pub enum Phase {
 
 impl Phase {
     /// All phases in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Scan,
         Self::Objects,
         Self::Symbols,
         Self::Classes,
+        Self::Strings,
         Self::References,
         Self::Inverse,
         Self::Dominators,

@@ -94,6 +94,10 @@ pub struct Summary {
     pub primitive_array_count: u64,
     /// Bytes of all instances and arrays.
     pub payload_len: u64,
+    /// Strings whose characters are in the dump.
+    pub string_count: u64,
+    /// Their different values.
+    pub distinct_string_count: u64,
     /// References of all objects, each once for the object that holds it.
     pub reference_count: u64,
     /// References to objects that the dump does not hold, in fields, elements and to classes.

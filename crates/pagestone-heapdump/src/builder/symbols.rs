@@ -24,6 +24,11 @@ impl Symbols {
         symbols.storage().sort_by(ID).memory(sort_memory).run()?;
         symbols.finish()?;
         texts.finish()?;
+        Self::open(staging)
+    }
+
+    /// Opens what was sorted.
+    pub(super) fn open(staging: &Staging) -> Result<Self> {
         let options = Options::new().backing(Backing::Map);
         let symbols = options.open_read_only(staging.file(file::SYMBOLS))?;
         let texts = options.open_read_only(staging.file(file::SYMBOL_TEXTS))?;

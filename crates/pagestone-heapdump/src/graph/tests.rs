@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{Dominators, Graph, Links, Place, UNREACHED, distances};
+use super::{Dominators, Graph, Links, UNREACHED, distances, dominators::Place};
 use crate::error::Result;
 
 /// Lists in memory.

@@ -144,7 +144,7 @@ impl Content {
     }
 
     /// The name that a symbol stands for.
-    fn name(&self, bits: u32) -> Result<String> {
+    pub(super) fn name(&self, bits: u32) -> Result<String> {
         let pin = self.file.pin();
         let Some(symbol) = Symbol::from_bits(bits) else {
             return Err(Error::corrupt(self.file.path(), "name", ("a symbol", bits)));
@@ -152,7 +152,7 @@ impl Content {
         Ok(String::from_utf8_lossy(self.names.resolve(&pin, symbol)?).into_owned())
     }
 
-    fn layout(&self, class: u32) -> Result<StoredLayout> {
+    pub(super) fn layout(&self, class: u32) -> Result<StoredLayout> {
         let block = self.layouts.get(class)?.get();
         if block == NO_BLOCK {
             return Ok(StoredLayout::default());
@@ -166,7 +166,7 @@ impl Content {
     }
 
     /// Calls `with` with the dump, which is opened and compared with what the index knows of it.
-    fn with_dump<T>(
+    pub(super) fn with_dump<T>(
         &self,
         summary: &Summary,
         with: impl FnOnce(&mut Pages) -> Result<T>,
@@ -207,7 +207,7 @@ impl HeapIndex {
         self.content.dump = Mutex::new(None);
     }
 
-    fn id_size(&self) -> u8 {
+    pub(super) fn id_size(&self) -> u8 {
         if self.manifest.summary.id_size == 4 { 4 } else { 8 }
     }
 

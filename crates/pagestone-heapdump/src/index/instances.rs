@@ -80,7 +80,7 @@ impl HeapIndex {
     }
 
     /// Some classes, then those below them, nearer ones first.
-    fn with_subclasses(&self, classes: &[u32]) -> Result<Vec<u32>> {
+    pub(super) fn with_subclasses(&self, classes: &[u32]) -> Result<Vec<u32>> {
         let mut by_super = Vec::new();
         for ordinal in 0..self.tables.class_count() {
             let super_id = self.tables.class(ordinal)?.super_id.get();

@@ -11,7 +11,7 @@ use crate::{
     layout::{
         CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, DominatorRecord, IdBlockRecord, KindCode,
         LongDistanceRecord, LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RetainedRecord,
-        RootRecord,
+        RootRecord, StringRecord,
     },
     manifest::{self, INBOUND, INSTANCES, Manifest, OUTBOUND, file},
     summary::TableFacts,
@@ -34,6 +34,8 @@ pub(super) struct Tables {
     pub(super) long_distances: Mapped<LongDistanceRecord>,
     pub(super) retained: Mapped<RetainedRecord>,
     pub(super) biggest: Mapped<U32>,
+    pub(super) strings: Mapped<StringRecord>,
+    pub(super) string_objects: Mapped<U32>,
     object_count: u32,
     class_count: u32,
 }
@@ -73,6 +75,8 @@ impl Tables {
             long_distances: Mapped::open(dir, manifest, file::LONG_DISTANCES)?,
             retained: Mapped::open(dir, manifest, file::RETAINED)?,
             biggest: Mapped::open(dir, manifest, file::BIGGEST)?,
+            strings: Mapped::open(dir, manifest, file::STRINGS)?,
+            string_objects: Mapped::open(dir, manifest, file::STRING_OBJECTS)?,
             directory,
             object_count,
             class_count,

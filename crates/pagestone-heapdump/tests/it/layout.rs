@@ -10,8 +10,8 @@ use pagestone_testkit::{LayoutField, check_layout};
 mod private;
 
 use private::{
-    ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord, IdBlockRecord,
-    LongDistanceRecord, LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, SymbolRecord,
+    ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord, FoundStringRecord, IdBlockRecord,
+    LongDistanceRecord, LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, StringRecord, SymbolRecord,
     TraceRecord,
 };
 
@@ -48,6 +48,12 @@ fn root_and_dominator_records() {
     check("Trace record", &fields!(TraceRecord: block serial thread_serial));
     check("Long distance record", &fields!(LongDistanceRecord: object distance));
     check("Retained record", &fields!(RetainedRecord: bytes object count));
+}
+
+#[test]
+fn string_records() {
+    check("String record", &fields!(StringRecord: fingerprint object end));
+    check("Found string record", &fields!(FoundStringRecord: fingerprint object));
 }
 
 #[test]

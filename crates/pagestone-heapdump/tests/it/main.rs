@@ -8,6 +8,26 @@ mod support;
 #[cfg(test)]
 mod truth;
 
+// What strings say, and which say the same.
+#[cfg(test)]
+mod strings;
+
+// A small dump with known values.
+#[cfg(test)]
+mod shop;
+
+// What filters find.
+#[cfg(test)]
+mod find;
+
+// What differs between two dumps.
+#[cfg(test)]
+mod diff;
+
+// Notes stay.
+#[cfg(test)]
+mod notes;
+
 // Small and generated dumps give the objects, classes and counts they were made of.
 #[cfg(test)]
 mod dumps;
