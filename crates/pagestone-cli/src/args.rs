@@ -8,8 +8,8 @@ mod size; // 64M and its like
 
 pub(crate) use self::{
     heapdump::{
-        BuildArgs, ClassArgs, HeapdumpCommand, IndexArgs, ObjArgs, ObjectListArgs, PathArgs,
-        RankArg, TopArgs,
+        BuildArgs, ClassArgs, DiffArg, DiffArgs, FindArgs, HeapdumpCommand, IndexArgs, NoteAddArgs,
+        NoteCommand, ObjArgs, ObjectListArgs, PathArgs, RankArg, StringsArgs, TopArgs,
     },
     records::{
         AppendArgs, ColumnArgs, ExportArgs, FileArgs, FormatArg, GetArgs, HeadArgs, RangeArgs,

@@ -135,6 +135,7 @@ fn of_index(kind: index::ErrorKind) -> u8 {
 fn of_heapdump(kind: heapdump::ErrorKind) -> u8 {
     match kind {
         heapdump::ErrorKind::Corrupt | heapdump::ErrorKind::Truncated => FINDING,
+        heapdump::ErrorKind::InvalidFilter => USAGE,
         _ => FAILURE,
     }
 }

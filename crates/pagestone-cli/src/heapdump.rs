@@ -8,6 +8,10 @@ mod obj;
 mod references;
 mod retained;
 mod verify;
+mod strings;
+mod find;
+mod diff;
+mod note;
 
 use std::path::Path;
 
@@ -32,6 +36,10 @@ pub(crate) fn run(command: HeapdumpCommand, out: &mut Output) -> anyhow::Result<
         HeapdumpCommand::Path(args) => references::path(&args, out),
         HeapdumpCommand::Retained(args) => retained::run(&args, out),
         HeapdumpCommand::Verify(args) => verify::run(&args, out),
+        HeapdumpCommand::Strings(args) => strings::run(&args, out),
+        HeapdumpCommand::Find(args) => find::run(&args, out),
+        HeapdumpCommand::Diff(args) => diff::run(&args, out),
+        HeapdumpCommand::Note(command) => note::run(command, out),
     }
 }
 
@@ -57,6 +65,11 @@ fn open_to_ask(directory: &Path) -> anyhow::Result<HeapIndex> {
 /// Says that an object is not there.
 fn no_object(index: &IndexArgs, id: u64, out: &mut Output) -> anyhow::Result<()> {
     out.finding(format_args!("{}: no object {id:#x}", index.directory.display()))
+}
+
+/// How many a limit given to the command allows.
+fn limit(limit: usize) -> usize {
+    if limit == 0 { usize::MAX } else { limit }
 }
 
 /// Tells of every damage of the dump that is known.

@@ -28,6 +28,16 @@ pub(crate) enum HeapdumpCommand {
     Retained(ObjArgs),
     /// Compare every file of an index with its checksum
     Verify(IndexArgs),
+    /// List the values of strings that most strings have, or the strings of a value
+    Strings(StringsArgs),
+    /// Find instances by their fields: `CLASS where field op value and …`
+    #[command(after_help = FIND_HELP)]
+    Find(FindArgs),
+    /// Compare two indexes, by class or by the values of strings
+    Diff(DiffArgs),
+    /// Keep notes in an index
+    #[command(subcommand)]
+    Note(NoteCommand),
 }
 
 #[derive(Debug, Args)]
@@ -137,4 +147,95 @@ pub(crate) struct PathArgs {
     /// The dump, if it is not where the index was built from it
     #[arg(long, value_name = "FILE")]
     pub(crate) dump: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StringsArgs {
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+
+    /// List only values that more than one string has
+    #[arg(long)]
+    pub(crate) dup: bool,
+
+    /// List the strings that have this value
+    #[arg(long, value_name = "TEXT", conflicts_with = "dup")]
+    pub(crate) value: Option<String>,
+
+    /// How many, 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+/// What a filter can say.
+const FIND_HELP: &str = "\
+Operators: = != < <= > >= and, for strings, ~ (contains).
+Values: integers (0x… for the id of an object), fractions, true, false, null, 'strings' in single
+or double quotes.
+Example: pagestone heapdump find app.index 'java.util.HashMap where size > 100 and table != null'";
+
+#[derive(Debug, Args)]
+pub(crate) struct FindArgs {
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+
+    /// What to find, as one argument
+    pub(crate) filter: String,
+
+    /// Look at instances of subclasses, too
+    #[arg(long)]
+    pub(crate) subclasses: bool,
+
+    /// How many to list, 0 for all; all are counted
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The directory of the index of the dump before
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: PathBuf,
+
+    /// The directory of the index of the dump after
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: PathBuf,
+
+    /// What to compare
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) by: DiffArg,
+
+    /// How many, 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum DiffArg {
+    /// Instances and bytes of classes
+    #[default]
+    Class,
+    /// How many strings have a value
+    String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoteCommand {
+    /// Add a note, about the dump or an object
+    Add(NoteAddArgs),
+    /// List all notes, the oldest first
+    List(IndexArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NoteAddArgs {
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+
+    /// The note
+    pub(crate) text: String,
+
+    /// The id of the object that it is about, hexadecimal behind 0x, else decimal
+    #[arg(long, value_name = "ID", value_parser = size::id)]
+    pub(crate) object: Option<u64>,
 }

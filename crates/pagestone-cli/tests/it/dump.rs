@@ -210,3 +210,56 @@ fn a_build_says_what_it_made() {
     let people = run("heapdump build", &dump, "--replace").code(0);
     people.shows(&["objects.rec", "rows", "bytes", "byte[]", "921,720", " ms"]);
 }
+
+#[test]
+fn strings_are_those_of_the_truth() {
+    let built = Built::new();
+    let truth = truth();
+    let top = &truth["strings"]["top"][0];
+    let ran = run("heapdump strings", &built.index, "--dup --limit 1 --json").code(0);
+    let found = &ran.json()[0];
+    assert_eq!((&found["value"], &found["count"]), (&top["value"], &top["count"]));
+    let shown = run("heapdump strings", &built.index, "--dup --limit 1").code(0);
+    shown.shows(&["BOOLEAN", "5,482 strings have 4,567 values"]);
+    let ran = run("heapdump strings", &built.index, "--value BOOLEAN --limit 0 --json").code(0);
+    assert_eq!(ran.json().len() as u64, top["count"].as_u64().unwrap());
+    run("heapdump strings", &built.index, "--value nothing").code(1).says(&["no string"]);
+}
+
+#[test]
+fn instances_are_found_by_their_fields() {
+    let built = Built::new();
+    let find = |filter: &str| {
+        let mut command = crate::support::program();
+        command.args(["heapdump", "find", "--json"]).arg(&built.index).arg(filter);
+        crate::support::Ran::from(command.output().unwrap())
+    };
+    let all = find("java.util.HashMap").code(0).json();
+    let some = find("java.util.HashMap where size > 100 and table != null").code(0).json();
+    let none = find("java.util.HashMap where size > 100 and table = null").code(0).json();
+    assert_eq!(all[0]["count"], 414);
+    assert_eq!([&some[0]["count"], &none[0]["count"]], [1, 0]);
+    find("java.util.HashMap where sice > 1").code(2).says(&["column 25", "no field \"sice\""]);
+    find("java.util.HashMap where size >").code(2).says(&["column 31", "found the end"]);
+}
+
+#[test]
+fn a_dump_does_not_differ_from_itself() {
+    let built = Built::new();
+    let index = built.index.display().to_string();
+    for by in ["class", "string"] {
+        let ran = run("heapdump diff", &built.index, &format!("{index} --by {by} --json")).code(0);
+        assert_eq!(ran.json(), Vec::<Value>::new(), "{by}");
+    }
+}
+
+#[test]
+fn notes_are_listed() {
+    let built = Built::new();
+    run("heapdump note list", &built.index, "--json").code(0);
+    run("heapdump note add", &built.index, "leak --object 0x10").code(0);
+    let notes = run("heapdump note list", &built.index, "--json").code(0).json();
+    assert_eq!((&notes[0]["text"], &notes[0]["object"]), (&json!("leak"), &json!(16)));
+    run("heapdump note list", &built.index, "").code(0).shows(&["leak", "0x10"]);
+    run("heapdump info", &built.index, "").code(0);
+}
