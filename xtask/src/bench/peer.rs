@@ -66,11 +66,28 @@ const PEERS: &[Peer] = &[Peer {
     header: "/usr/include/boost/interprocess/managed_mapped_file.hpp",
     count: 1_000_000,
 }];
+/// A program that a registry has, by the first word of its quantities.
+#[derive(Debug)]
+struct Installed {
+    name: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+const INSTALLED: &[Installed] = &[
+    Installed { name: "hprofanalyzer", package: "hprof-analyzer", version: "0.3.2" },
+    Installed { name: "hprofslurp", package: "hprof-slurp", version: "0.10.0" },
+];
+
 /// As `Scale::Quick` of benches/own.
 const QUICK_DIVISOR: u64 = 20;
 
 /// What the program of the quantity `name` prints; none, and a word about it, where it cannot be.
 pub(super) fn run(root: &Path, name: &str, options: &Options) -> Result<Option<String>> {
+    let is_its = |peer: &&Installed| name.split_once('_').is_some_and(|(it, _)| it == peer.name);
+    if let Some(peer) = INSTALLED.iter().find(is_its) {
+        return run_installed(root, (peer, name), options);
+    }
     if let Some(engines) = engines(name) {
         return run_engine(root, (engines, name), options).map(Some);
     }
@@ -106,6 +123,33 @@ fn run_engine(root: &Path, (engines, name): (&Engines, &str), options: &Options)
     let output = command.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "{name}: {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What `measure` of benches/own says of a program, which is installed below the target folder;
+/// none where it cannot be.
+fn run_installed(
+    root: &Path,
+    (peer, name): (&Installed, &str),
+    options: &Options,
+) -> Result<Option<String>> {
+    let Installed { package, version, .. } = peer;
+    let home = target_dir(root).join("peers");
+    let mut install = cargo(root);
+    install.args(["install", "--quiet", "--locked", package, "--version", version, "--root"]);
+    install.arg(&home).arg("--target-dir").arg(home.join("build"));
+    if !install.status()?.success() {
+        println!("{package}: skipped, {version} does not install");
+        return Ok(None);
+    }
+    let mut command = cargo(root);
+    command.args(["run", "--release", "--quiet", "--package", "bench-own", "--bin", "measure"]);
+    command.args(["--", "child", "heapdump_peer", name]).arg(home.join("bin"));
+    if options.quick {
+        command.arg("--quick");
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{name}: {}", output.status);
+    Ok(Some(String::from_utf8(output.stdout)?))
 }
 
 fn find(name: &str) -> Option<&'static Peer> {

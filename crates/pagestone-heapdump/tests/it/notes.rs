@@ -1,20 +1,17 @@
 //! Notes stay.
-#![expect(unsafe_code, reason = "the line that asserts the trusted directory")]
 
 use pagestone_heapdump::{BuildOptions, ErrorKind, Existing, Notes};
-use pagestone_storage::TrustedDir;
 use pagestone_testkit::hprof::IdSize;
 
 use crate::{
     shop::{Era, shop},
-    support::{Built, open},
+    support::{Built, folder, open, trusted},
 };
 
 #[test]
 fn notes_are_kept_in_their_order() {
     let built = Built::new(&shop(Era::Compact, IdSize::Eight, &[]));
-    // SAFETY: the test writes nothing there.
-    let dir = unsafe { TrustedDir::assert(built.path()) };
+    let dir = trusted(&built.path());
     let notes = Notes::of(&dir).unwrap();
     assert_eq!(notes.list().unwrap(), []);
     let first = notes.add(None, "looks like a leak").unwrap();
@@ -34,8 +31,6 @@ fn notes_are_kept_in_their_order() {
 
 #[test]
 fn what_is_no_index_has_no_notes() {
-    let folder = crate::support::folder();
-    // SAFETY: as above.
-    let dir = unsafe { TrustedDir::assert(folder.path()) };
-    assert_eq!(Notes::of(&dir).unwrap_err().kind(), ErrorKind::NotAnIndex);
+    let folder = folder();
+    assert_eq!(Notes::of(&trusted(folder.path())).unwrap_err().kind(), ErrorKind::NotAnIndex);
 }

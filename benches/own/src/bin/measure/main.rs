@@ -9,7 +9,7 @@ mod accelerator; // bytes of the accelerator
 mod cold; // first reads after the pages were dropped
 mod curve; // cost per record, from ten thousand to a hundred million
 mod crates; // what the storage crate costs to build
-mod heapdump; // the build of a heap dump's index
+mod heapdump; // the index of a heap dump: build and questions
 mod buffer; // workload E: entries that are added, changed, removed, and compacted
 mod heap; // workload H: blocks that are made, freed, made again, and kept
 mod index; // workload S: rows by key, relations, opening
@@ -67,6 +67,15 @@ fn main() -> Result<()> {
         }
         ["child", "stream", folder] => stream::child(&mut out, folder),
         ["child", "heapdump", dump, index] => heapdump::child(&mut out, dump, index),
+        ["child", "heapdump_ask", index] => heapdump::child_ask(&mut out, index),
+        ["child", "heapdump_histogram", index] => heapdump::child_histogram(&mut out, index),
+        ["child", "heapdump_peer", name, programs] => {
+            heapdump::child_peer(&mut out, (name, programs), Scale::Full)
+        }
+        ["child", "heapdump_peer", name, programs, scale] => {
+            let scale = Scale::of_argument(Some(scale)).ok_or("--quick or --tiny")?;
+            heapdump::child_peer(&mut out, (name, programs), scale)
+        }
         [name] => print(&mut out, &measure(name, Scale::Full)?),
         [name, scale] => {
             let scale = Scale::of_argument(Some(scale)).ok_or("--quick or --tiny")?;
@@ -87,7 +96,7 @@ fn measure(name: &str, scale: Scale) -> Result<Vec<Measurement>> {
         "crates" => crates::measure(),
         "buffer" => buffer::measure(name, scale),
         "heap" => heap::measure(name, scale),
-        "heapdump" => heapdump::measure(scale),
+        "heapdump" => heapdump::measure(name, scale),
         "index" => index::measure(name, scale),
         "slab" => slab::measure(name, scale),
         "stream" => stream::measure(scale),
