@@ -226,9 +226,10 @@ fn a_tree_of_dominators_that_is_climbed_often_is_climbed_fast() {
     // far above their parents: walking up one by one would take 10¹⁰ steps.
     let (chain, fan) = (300_000, 300_000);
     let count = chain + fan;
-    let edges: Vec<(u32, u32)> = (1..count)
-        .map(|node| (node.min(chain) - 1, node))
-        .chain((chain..count).map(|node| (node % 7, node)))
+    // The chain's edge comes last in each list, so that the walk goes down it first.
+    let edges: Vec<(u32, u32)> = (chain..count)
+        .map(|node| (node % 7, node))
+        .chain((1..count).map(|node| (node.min(chain) - 1, node)))
         .collect();
     let found = Case::new(count, &edges, &[0]).found(|_| 1);
     for node in chain..count {
@@ -274,6 +275,23 @@ proptest! {
                 if is_back { (far, near) } else { (near, far) }
             })
             .collect();
+        let case = Case::new(count, &edges, &[0]);
+        prop_assert_eq!(case.found(power), case.naive(power));
+    }
+
+    /// Nodes to which most others lead, as classes are: their edges are looked at in parts.
+    #[test]
+    fn graphs_with_hubs_have_the_dominators_of_the_definition(
+        count in 8_u32..40,
+        hubs in vec(any::<u32>(), 1..6),
+        edges in vec((any::<u32>(), any::<u32>()), 0..60),
+    ) {
+        let near = (1..count).map(|node| (node - 1 - (node % 3).min(node - 1), node));
+        let random = edges.into_iter().map(|(from, to)| (from % count, to % count));
+        let to_hubs = hubs.into_iter().flat_map(|hub| {
+            (0..count).filter(move |node| !(node ^ hub).is_multiple_of(5)).map(move |node| (node, hub % count))
+        });
+        let edges: Vec<(u32, u32)> = near.chain(random).chain(to_hubs).collect();
         let case = Case::new(count, &edges, &[0]);
         prop_assert_eq!(case.found(power), case.naive(power));
     }

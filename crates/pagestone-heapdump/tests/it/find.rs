@@ -98,7 +98,11 @@ fn check_refused(built: &Built, text: &str, expected: &str) {
 fn what_cannot_be_asked_is_refused_with_its_column() {
     let built = built();
     check_refused(&built, "shop.Nothing", "column 1: no class is called \"shop.Nothing\"");
-    check_refused(&built, "shop.Order where hurry = 7", "column 18: shop.Order has no field \"hurry\"");
+    check_refused(
+        &built,
+        "shop.Order where hurry = 7",
+        "column 18: shop.Order has no field \"hurry\"",
+    );
     let what = "is int and cannot be compared so with a string";
     check_refused(&built, "shop.Order where total = 'x'", &format!("column 26: \"total\" {what}"));
     let what = "is a reference and cannot be compared so with an integer";
