@@ -97,18 +97,16 @@ pub(crate) fn build(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    Strings,
     References,
     Inverse,
     Dominators,
 }
 
 impl Step {
-    const ALL: [Self; 4] = [Self::Strings, Self::References, Self::Inverse, Self::Dominators];
+    const ALL: [Self; 3] = [Self::References, Self::Inverse, Self::Dominators];
 
     fn phase(self) -> Phase {
         match self {
-            Self::Strings => Phase::Strings,
             Self::References => Phase::References,
             Self::Inverse => Phase::Inverse,
             Self::Dominators => Phase::Dominators,
@@ -125,12 +123,6 @@ impl Step {
         let Manifest { summary, tables } = &*manifest;
         let mut stage = Stage { staging, summary, tables, reporter };
         match self {
-            Self::Strings => {
-                let found = strings::write(&mut stage)?;
-                manifest.summary.string_count = found.count;
-                manifest.summary.distinct_string_count = found.distinct_count;
-                manifest.tables.extend(found.facts);
-            }
             Self::References => {
                 let found = references::write(&mut stage)?;
                 manifest.summary.reference_count = found.count;
@@ -199,7 +191,24 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
     let id_size = if summary.id_size == 4 { 4 } else { 8 };
     let found = Found { classes: classes.entries(), stacks: &stacks, symbols: &symbols, id_size };
     facts.extend(facts::write(found, staging, &mut stage::pages(&summary, staging)?)?);
-    Ok(Manifest { summary, tables: facts })
+    let mut manifest = Manifest { summary, tables: facts };
+    add_strings(&mut manifest, staging, reporter)?;
+    Ok(manifest)
+}
+
+/// What strings say; their fields are known by name, so the symbols must still be there.
+fn add_strings(
+    manifest: &mut Manifest,
+    staging: &Staging,
+    reporter: &mut Reporter<'_>,
+) -> Result<()> {
+    reporter.begin(Phase::Strings)?;
+    let Manifest { summary, tables } = &*manifest;
+    let found = strings::write(&mut Stage { staging, summary, tables, reporter })?;
+    manifest.summary.string_count = found.count;
+    manifest.summary.distinct_string_count = found.distinct_count;
+    manifest.tables.extend(found.facts);
+    Ok(())
 }
 
 fn empty_summary(dump: &DumpFile) -> Summary {

@@ -14,8 +14,6 @@ mod distance; // the breadth-first walk
 #[cfg(test)]
 mod tests; // against plain algorithms
 
-#[cfg(test)]
-use self::dominators::Place;
 pub(crate) use self::{
     distance::{UNREACHED, distances},
     dominators::Dominators,

@@ -164,7 +164,7 @@ impl Text {
         let size = if self.unit == Unit::Narrow { 1 } else { 2 };
         piece.chunks_exact(size).map(move |unit| match (self.unit, unit) {
             (Unit::LowFirst, &[low, high]) => u16::from_le_bytes([low, high]),
-            (Unit::HighFirst, &[high, low]) => u16::from_le_bytes([low, high]),
+            (Unit::HighFirst, &[high, low]) => u16::from(high) << 8 | u16::from(low),
             (_, unit) => unit.first().copied().map_or(0, u16::from),
         })
     }
