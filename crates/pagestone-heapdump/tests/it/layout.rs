@@ -10,9 +10,9 @@ use pagestone_testkit::{LayoutField, check_layout};
 mod private;
 
 use private::{
-    ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord, FoundStringRecord, IdBlockRecord,
-    LongDistanceRecord, LongPayloadRecord, ObjectRecord, RetainedRecord, RootRecord, StringRecord, SymbolRecord,
-    TraceRecord,
+    ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord,
+    FoundStringRecord, IdBlockRecord, LongDistanceRecord, LongPayloadRecord, ObjectRecord,
+    RetainedRecord, RootRecord, StringRecord, SymbolRecord, TraceRecord,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.

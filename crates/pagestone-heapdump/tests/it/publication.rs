@@ -33,7 +33,7 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 22] = [
+const FILES: [&str; 24] = [
     "biggest.rec",
     "class_names.txt",
     "class_orders.rec",
@@ -55,6 +55,8 @@ const FILES: [&str; 22] = [
     "outbound.lists",
     "retained.rec",
     "roots.rec",
+    "string_objects.rec",
+    "strings.rec",
     "traces.rec",
 ];
 
