@@ -4,7 +4,7 @@
 use pagestone_heap::{BlockId, ErrorKind, Heap, Log, RegionFile, SegmentFacts, Verify};
 use shuttle::sync::{Arc, Mutex};
 
-use super::{below, check_kept, explore, mark_of, marked, options, together};
+use super::{below, check_kept, explore, mark_of, marked, options, together, together_at_locks};
 use crate::support::Scene;
 
 struct Run {
@@ -131,6 +131,7 @@ fn change_and_commit((heap, id): (&Heap, BlockId), outside: &RegionFile) {
     }
 }
 
+/// Fails when a thread that waited for a commit believes that it has its change.
 #[test]
 fn commits_of_several_threads() {
     let scene = Scene::fast();
@@ -147,6 +148,7 @@ fn commits_of_several_threads() {
             let work = move || change_and_commit((&heap, id), &outside);
             Box::new(work) as Box<dyn FnOnce() + Send>
         });
-        together(threads.into());
+        // A change has to come whole between the end of a commit's work and the end of the commit.
+        together_at_locks(threads.into());
     });
 }

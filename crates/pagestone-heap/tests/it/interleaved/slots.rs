@@ -75,6 +75,7 @@ impl Run {
     }
 }
 
+/// Fails when slots are used again whatever is pinned.
 #[test]
 fn objects_beside_adds_removes_and_commits() {
     explore("slabs", || {
