@@ -285,6 +285,13 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc(layout) }
     }
 
+    // What the trait does without this writes zeros over memory that is zero, and so takes it.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(taken_by(layout), Ordering::Relaxed);
+        // SAFETY: the promises of this call are those of the caller.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
         IN_USE.fetch_sub(taken_by(layout), Ordering::Relaxed);
         // SAFETY: the promises of this call are those of the caller.
