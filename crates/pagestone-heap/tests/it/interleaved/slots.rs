@@ -16,6 +16,10 @@ struct Run {
     stays: (SlotId, u64),
     /// Objects that come and go, with their words.
     passing: Mutex<Vec<(SlotId, u64)>>,
+    /// All objects that were ever added.
+    added: Mutex<Vec<(SlotId, u64)>>,
+    /// What walks over the slab saw.
+    seen: Mutex<Vec<(SlotId, u64)>>,
 }
 
 impl Run {
@@ -29,7 +33,9 @@ impl Run {
         let (stays, passing) = (add(1), vec![add(2), add(3)]);
         writer.commit().unwrap();
         drop(writer);
-        Self { file, slabs, slab, stays, passing: Mutex::new(passing) }
+        let added = Mutex::new([&[stays], &passing[..]].concat());
+        let (passing, seen) = (Mutex::new(passing), Mutex::default());
+        Self { file, slabs, slab, stays, passing, added, seen }
     }
 
     fn change(&self, (changes, first): (u64, u64)) {
@@ -48,6 +54,7 @@ impl Run {
             }
             if let Some(id) = self.slabs.add(&mut writer, self.slab, &marked(word, 24)).unwrap() {
                 self.passing.lock().unwrap().push((id, word));
+                self.added.lock().unwrap().push((id, word));
             }
         }
     }
@@ -60,6 +67,10 @@ impl Run {
             let bytes = self.slabs.get(&pin, self.stays.0).expect("an object that stays");
             assert_eq!(mark_of(bytes), self.stays.1);
             kept.push((bytes, bytes.to_vec()));
+            for (id, bytes) in self.slabs.objects(&pin, self.slab) {
+                self.seen.lock().unwrap().push((id, mark_of(bytes)));
+                kept.push((bytes, bytes.to_vec()));
+            }
             known.extend(self.passing.lock().unwrap().iter().copied());
             for (id, word) in &known {
                 match self.slabs.get(&pin, *id) {
@@ -73,9 +84,18 @@ impl Run {
         }
         check_kept(&kept);
     }
+
+    /// No walk came to an object before its bytes were there.
+    fn check_seen(&self) {
+        let added = self.added.lock().unwrap();
+        for seen in self.seen.lock().unwrap().iter() {
+            assert!(added.contains(seen), "{seen:?} of {added:?}");
+        }
+    }
 }
 
-/// Fails when slots are used again whatever is pinned.
+/// Fails when the bit of a slot is set before its bytes are there, and when slots are used again
+/// whatever is pinned.
 #[test]
 fn objects_beside_adds_removes_and_commits() {
     explore("slabs", || {
@@ -92,6 +112,7 @@ fn objects_beside_adds_removes_and_commits() {
             with(|run| run.file.writer().discard().unwrap()),
             with(|run| run.file.commit().unwrap()),
         ]);
+        run.check_seen();
         let report = run.file.verify(Verify::new()).unwrap();
         assert!(report.is_clean(), "{:?}", report.problems);
     });
