@@ -27,8 +27,10 @@ struct Opened {
 }
 
 fn long(number: u64) -> Vec<u8> {
-    let len = [10, 100, 9000, 70_000][usize::try_from(number % 4).unwrap()];
-    number.to_le_bytes().into_iter().cycle().take(len).collect()
+    let len = [10_usize, 100, 9000, 70_000][usize::try_from(number % 4).unwrap()];
+    let mut bytes = number.to_le_bytes().repeat(len.div_ceil(8));
+    bytes.truncate(len);
+    bytes
 }
 
 impl Opened {
@@ -148,10 +150,26 @@ fn check_lost_nothing(mut opened: Opened, done: &Result<()>) {
     check((&views.0, &views.1, &views.2), &expected);
 }
 
+/// An open file whose first region of blocks is so full that the next long object makes it grow.
+fn nearly_full() -> Opened {
+    let mut opened = Opened::new(4);
+    (11..20).step_by(4).try_for_each(|number| opened.add(number)).unwrap();
+    let object = long(23);
+    let id = opened.store.add(&mut opened.file.writer(), &object).unwrap();
+    opened.objects.insert(id, object);
+    opened.file.commit().unwrap();
+    opened
+}
+
+/// Fails when a slot is taken before the long object that it names has its block.
 #[test]
 fn every_call_that_fails_loses_nothing() {
+    let opened = nearly_full();
+    let before = opened.file.stats().file_len;
+    opened.store.add(&mut opened.file.writer(), &long(103)).unwrap();
+    assert!(before < opened.file.stats().file_len, "a long object makes the file grow");
     let scenario = Scenario {
-        prepare: || Opened::new(8),
+        prepare: nearly_full,
         work: Opened::work,
         check: |opened, done| check_lost_nothing(opened, &done),
     };
