@@ -15,6 +15,9 @@ use crate::{
     summary::TableFacts,
 };
 
+/// Files of indexes of version 1 that are no more.
+const FORMER: [&str; 2] = ["symbols.rec", "symbols.txt"];
+
 /// A directory `.NAME.building` that becomes `NAME`, or is removed when it is dropped.
 ///
 /// It is locked while it lives, so that one found unlocked was left by a build that was killed.
@@ -127,7 +130,8 @@ fn check_vacant(out: &Path, existing: Existing) -> Result<()> {
     let names = names(out)?;
     let is_ours = |name: &OsString| {
         let name = name.to_string_lossy();
-        file::ALL.contains(&name.trim_end_matches(".lock"))
+        let name = name.trim_end_matches(".lock");
+        file::ALL.contains(&name) || FORMER.contains(&name)
     };
     match existing {
         _ if names.is_empty() => Ok(()),

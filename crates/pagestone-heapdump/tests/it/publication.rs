@@ -146,8 +146,12 @@ fn an_index_is_replaced_when_asked_for() {
     assert!(reader.object(hprof::ids::LEAF_FULL).unwrap().is_some());
     fs::write(index.join("manifest"), b"nonsense").unwrap();
     check_refused(folder.path(), Existing::Refuse);
+    // Version 1 had two files more.
+    fs::write(index.join("symbols.rec"), b"").unwrap();
+    fs::write(index.join("symbols.txt"), b"").unwrap();
     build(folder.path(), Existing::Replace).unwrap();
     open(&index).unwrap();
+    assert!(!index.join("symbols.rec").exists());
 }
 
 #[test]

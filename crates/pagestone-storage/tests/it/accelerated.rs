@@ -248,7 +248,7 @@ fn keys_choose_the_form() {
     assert_eq!(of(&|index| 1_700_000_000_000 + index * 40 + mix(index) % 30), 1, "times");
     assert_eq!(of(&|index| mix(index) >> (index % 60)), 0, "of all magnitudes");
     assert_eq!(of(&|index| index % 10), 0, "runs of equals");
-    assert_eq!(of(&|index| (index / 10) << 40 | index % 10), 0, "bursts, which fill no line");
+    assert_eq!(of(&|index| ((index / 10) << 40) | (index % 10)), 0, "bursts, which fill no line");
     assert_eq!(of(&|index| if index == 7 { u64::MAX } else { index }), 0, "one far off");
 }
 
