@@ -8,6 +8,8 @@ mod body; // the rest of a record, bounded by its length
 mod layout; // what the bytes mean
 mod segment; // the sub-records
 mod header; // the first bytes
+#[cfg(test)]
+mod tests; // dumps cut and changed at every byte
 
 use crate::{
     damage::{Damage, DamageKind},

@@ -104,4 +104,31 @@ impl Dump {
     pub fn find(&self, kind: BoundaryKind, tag: u8) -> Option<Boundary> {
         self.boundaries.iter().copied().find(|part| part.kind == kind && part.tag == tag)
     }
+
+    /// The objects that a reader must find in the first `cut` bytes.
+    pub fn objects_before(&self, cut: u64) -> impl Iterator<Item = &DumpObject> {
+        let parts = self.boundaries.iter().filter(|part| {
+            part.kind == BoundaryKind::SubRecord && matches!(part.tag, 0x20..=0x23 | 0xc3)
+        });
+        parts.zip(&self.objects).filter(move |(part, _)| part.end <= cut).map(|(_, object)| object)
+    }
+
+    /// Where a reader of the first `cut` bytes, header and more, must say that they stop: the part
+    /// that the cut goes through, or the cut itself. None where the heap is complete.
+    #[must_use]
+    pub fn stop_of(&self, cut: u64) -> Option<u64> {
+        let through = |kind| {
+            let mut parts = self.boundaries.iter();
+            parts.find(|part| part.kind == kind && part.start < cut && cut < part.end)
+        };
+        if let Some(part) = through(BoundaryKind::SubRecord) {
+            return Some(part.start);
+        }
+        if let Some(record) = through(BoundaryKind::Record) {
+            let in_segment = matches!(record.tag, 0x0c | 0x1c) && record.start + 9 <= cut;
+            return Some(if in_segment { cut } else { record.start });
+        }
+        let end = self.find(BoundaryKind::Record, 0x2c).or(self.find(BoundaryKind::Record, 0x0c))?;
+        Some(cut).filter(|&cut| cut < end.end)
+    }
 }
