@@ -105,6 +105,9 @@ pub(crate) fn ask_all(index: &HeapIndex, ids: impl IntoIterator<Item = u64>) {
     }
     drop(index.biggest(usize::MAX));
     drop(index.roots().collect::<Result<Vec<_>>>());
+    drop(index.repeated_strings(10));
+    drop(index.string_values(10));
+    drop(index.strings_of("x").map(Iterator::count));
     drop(index.stack_trace(1));
     drop(index.stack_trace(2));
     drop(index.primitive_arrays("int[]").map(|ids| ids.map(Iterator::count)));
@@ -116,6 +119,7 @@ pub(crate) fn ask_all(index: &HeapIndex, ids: impl IntoIterator<Item = u64>) {
             drop(index.inbound(id).map(|ids| ids.map(Iterator::count)));
             drop(index.retained(id));
             drop(index.fields(id));
+            drop(index.string(id, 50));
             drop(index.elements(id, (0, 50)));
             drop(index.payload(id, (0, 50)));
             drop(index.statics(id));
