@@ -15,6 +15,9 @@ use crate::{
 /// The name of the buffer in its file.
 const BUFFER: &str = "notes";
 
+/// The address range of the file: tables of it are filled at each open.
+const RESERVE: u64 = 4 << 30;
+
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -68,7 +71,8 @@ impl Notes {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let timestamp_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let stored = Stored { object, timestamp_ms, text: text.to_owned() };
-        let file = RegionFile::options().open_or_create(self.dir.file(file::NOTES))?;
+        let options = RegionFile::options().reserve(RESERVE);
+        let file = options.open_or_create(self.dir.file(file::NOTES))?;
         let bytes = serde_json::to_vec(&stored)
             .map_err(|source| Error::corrupt(file.path(), "note", ("text", source)))?;
         let notes = file.buffer(BUFFER)?;
@@ -87,7 +91,8 @@ impl Notes {
     ///
     /// `Corrupt` for what is no note; `Io`.
     pub fn list(&self) -> Result<Vec<Note>> {
-        let file = match RegionFile::options().open_read_only(self.dir.file(file::NOTES)) {
+        let options = RegionFile::options().reserve(RESERVE);
+        let file = match options.open_read_only(self.dir.file(file::NOTES)) {
             Err(error) if error.kind() == heap::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
         };
