@@ -1,4 +1,5 @@
 //! Dumps cut at every byte, and with every byte changed, as the scanner sees them.
+#![expect(clippy::as_conversions, reason = "lengths of small dumps")]
 
 use std::path::Path;
 

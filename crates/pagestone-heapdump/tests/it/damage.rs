@@ -35,14 +35,18 @@ fn cuts(dump: &Dump, step: usize) -> BTreeSet<u64> {
 #[test]
 fn a_dump_cut_somewhere_is_read_up_to_there() {
     let dump = tiny(IdSize::Eight, Version::V102);
-    cuts(&dump, 47).into_iter().for_each(|cut| check_cut(&dump, cut));
+    for cut in cuts(&dump, 47) {
+        check_cut(&dump, cut);
+    }
 }
 
 #[test]
 fn other_formats_cut_are_read_up_to_there() {
     for (id_size, version) in [(IdSize::Four, Version::V101), (IdSize::Four, Version::V103)] {
         let dump = tiny(id_size, version);
-        cuts(&dump, 97).into_iter().for_each(|cut| check_cut(&dump, cut));
+        for cut in cuts(&dump, 97) {
+            check_cut(&dump, cut);
+        }
     }
 }
 

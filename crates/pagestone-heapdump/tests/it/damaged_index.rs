@@ -85,7 +85,7 @@ fn places(whole: &[u8]) -> Vec<usize> {
 /// Most bytes of a region file are zero: some of the others, and some zeros.
 fn places_in_region_file(whole: &[u8]) -> Vec<usize> {
     let used: Vec<usize> = (0..whole.len()).filter(|&place| whole[place] != 0).collect();
-    let zeros = (0..whole.len()).step_by(whole.len() / 20 | 1);
+    let zeros = (0..whole.len()).step_by((whole.len() / 20) | 1);
     used.into_iter().step_by(19).chain(zeros).collect()
 }
 
