@@ -13,7 +13,8 @@ use crate::support::{folder, names, open};
 const TEST: &str = "resume::a_build_killed_in_any_phase_goes_on";
 
 /// What a build may find finished: everything up to this phase belongs to the first pass.
-const FIRST_PASS: [Phase; 4] = [Phase::Scan, Phase::Objects, Phase::Symbols, Phase::Classes];
+const FIRST_PASS: [Phase; 5] =
+    [Phase::Scan, Phase::Objects, Phase::Symbols, Phase::Classes, Phase::Strings];
 
 fn write_dump(path: &Path, seed: u64) {
     let mut bytes = Vec::new();
