@@ -1,7 +1,7 @@
 //! The graph of a heap: exact dominators, what each node keeps alive, distances from the roots.
 //!
 //! Nodes are numbers from 0; what is not reached from the roots has no dominator and no distance.
-//! Nothing recurses, so chains of millions of nodes are as good as any. Memory: at most 16 bytes
+//! Nothing recurses, so chains of millions of nodes are as good as any. Memory: at most 12 bytes
 //! per node and some bits; what is used once and in order waits in files.
 
 mod lane; // numbers that wait in a file

@@ -2,7 +2,6 @@
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
     fs::File,
     io::{BufReader, BufWriter, Read as _, Write as _},
 };
@@ -117,11 +116,39 @@ fn distances(
 fn counts(stage: &Stage<'_, '_>, found: &mut Dominators) -> Result<Waiting> {
     found.sum(|_| Ok(1))?;
     Waiting::write(stage, "counts.tmp", |push| {
-        found.for_each(|_, place| {
-            let sum = place.map_or(0, |place| place.sum);
-            push(u32::try_from(sum).unwrap_or(u32::MAX))
-        })
+        found.for_each_sum(|_, sum| push(u32::try_from(sum).unwrap_or(u32::MAX)))
     })
+}
+
+/// The objects that retain the most, of those that come in order.
+#[derive(Default)]
+struct Biggest {
+    /// More than are wanted, so that choosing among them is rare.
+    some: Vec<(Reverse<u64>, u32)>,
+    /// What no longer is enough, as there are as many with more, or as much and lower numbers.
+    least: Option<u64>,
+}
+
+impl Biggest {
+    #[inline]
+    fn push(&mut self, sum: u64, object: u32) {
+        if self.least.is_some_and(|least| sum <= least) {
+            return;
+        }
+        self.some.push((Reverse(sum), object));
+        if self.some.len() == BIGGEST_COUNT / 2 * 3 {
+            let (_, (Reverse(least), _), _) = self.some.select_nth_unstable(BIGGEST_COUNT - 1);
+            self.least = Some(*least);
+            self.some.truncate(BIGGEST_COUNT);
+        }
+    }
+
+    /// The most first; of equals, the lowest number.
+    fn into_sorted(mut self) -> Vec<(Reverse<u64>, u32)> {
+        self.some.sort_unstable();
+        self.some.truncate(BIGGEST_COUNT);
+        self.some
+    }
 }
 
 fn tables(
@@ -147,8 +174,7 @@ fn tables(
     let mut dominators = Batch::create(&stage.staging.file(file::DOMINATORS))?;
     let mut long_distances = Batch::create(&stage.staging.file(file::LONG_DISTANCES))?;
     let mut retained = Batch::create(&stage.staging.file(file::RETAINED))?;
-    // The smallest of the biggest is on top; of equals the one with the highest number.
-    let mut biggest: BinaryHeap<(Reverse<u64>, u32)> = BinaryHeap::new();
+    let mut biggest = Biggest::default();
     found.for_each(|object, place| {
         let (count, distance) = (counts.next()?, distances.next()?);
         let Some(place) = place else {
@@ -170,16 +196,11 @@ fn tables(
             let (bytes, object) = (place.sum.into(), object.into());
             retained.push(RetainedRecord { bytes, object, count: count.into() })?;
         }
-        if biggest.len() < BIGGEST_COUNT {
-            biggest.push((Reverse(place.sum), object));
-        } else if biggest.peek().is_some_and(|(Reverse(least), _)| *least < place.sum) {
-            biggest.pop();
-            biggest.push((Reverse(place.sum), object));
-        }
+        biggest.push(place.sum, object);
         Ok(())
     })?;
     let mut order = Batch::create(&stage.staging.file(file::BIGGEST))?;
-    for (_, object) in biggest.into_sorted_vec() {
+    for (_, object) in biggest.into_sorted() {
         order.push(U32::new(object))?;
     }
     Ok(Tree {

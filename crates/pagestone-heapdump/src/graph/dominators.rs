@@ -1,6 +1,6 @@
 //! The tree of dominators: what stands between a node and all roots, and sums over subtrees.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Graph, Links, lane::Lane, nearest, semi, walk};
 use crate::error::Result;
@@ -16,8 +16,9 @@ pub(crate) struct Dominators {
     order: Lane,
     /// By number, the number of the dominator; 0 above all roots.
     tree: Vec<u32>,
-    /// By number, what was summed last.
+    /// By number, what was summed last; empty once it was told.
     sums: Vec<u64>,
+    scratch: PathBuf,
 }
 
 /// Where a node that is reached stands in the tree.
@@ -49,8 +50,8 @@ impl Dominators {
         }
         nearest::dominators(&mut walk, &mut semis)?;
         let walk::Walk { reached, numbers: tree, order, space: mut sums, .. } = walk;
-        sums.fill(0);
-        Ok(Self { node_count, reached, numbers, order, tree, sums })
+        sums.clear();
+        Ok(Self { node_count, reached, numbers, order, tree, sums, scratch: scratch.to_path_buf() })
     }
 
     /// How many nodes are reached.
@@ -65,7 +66,8 @@ impl Dominators {
     ///
     /// Those of `weight`; `Io`.
     pub(crate) fn sum(&mut self, mut weight: impl FnMut(u32) -> Result<u64>) -> Result<()> {
-        self.sums.fill(0);
+        self.sums.clear();
+        self.sums.resize(self.tree.len(), 0);
         let mut numbers = self.numbers.forwards()?;
         for node in 0..self.node_count {
             let number = numbers.next_within(self.reached)?;
@@ -81,8 +83,26 @@ impl Dominators {
         Ok(())
     }
 
-    /// Calls `look` with every node in order and its place, none where it is not reached; takes
-    /// 4 bytes per node more.
+    /// Calls `look` with every node in order and what was summed last, 0 where it is not reached.
+    ///
+    /// # Errors
+    ///
+    /// Those of `look`; `Io`.
+    pub(crate) fn for_each_sum(
+        &mut self,
+        mut look: impl FnMut(u32, u64) -> Result<()>,
+    ) -> Result<()> {
+        let mut numbers = self.numbers.forwards()?;
+        for node in 0..self.node_count {
+            let number = numbers.next_within(self.reached)?;
+            let sum = if number == 0 { 0 } else { self.sums[number as usize] };
+            look(node, sum)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `look` with every node in order and its place, none where it is not reached. The
+    /// sums are gone behind it: they wait in a file while the order takes their place in memory.
     ///
     /// # Errors
     ///
@@ -91,16 +111,26 @@ impl Dominators {
         &mut self,
         mut look: impl FnMut(u32, Option<Place>) -> Result<()>,
     ) -> Result<()> {
+        let mut lane = Lane::create(&self.scratch, "walk-sums.tmp")?;
+        self.for_each_sum(|_, sum| {
+            #[expect(clippy::cast_possible_truncation, reason = "the two halves of a number")]
+            let [low, high] = [sum as u32, (sum >> 32) as u32];
+            lane.push(low)?;
+            lane.push(high)
+        })?;
+        self.sums = Vec::new();
+        let mut sums = lane.forwards()?;
         let order = self.order.load(self.reached as usize)?;
         let mut numbers = self.numbers.forwards()?;
         for node in 0..self.node_count {
             let number = numbers.next_within(self.reached)?;
+            let sum = u64::from(sums.next()?) | u64::from(sums.next()?) << 32;
             let place = (number != 0).then(|| Place {
                 parent: match self.tree[number as usize] {
                     0 => self.node_count,
                     above => order[above as usize - 1],
                 },
-                sum: self.sums[number as usize],
+                sum,
             });
             look(node, place)?;
         }

@@ -64,15 +64,22 @@ impl Lane {
         Ok(())
     }
 
+    /// Flushes, and keeps no memory for what may come.
+    fn settle(&mut self) -> Result<()> {
+        self.flush()?;
+        self.waiting = Vec::new();
+        Ok(())
+    }
+
     /// Reads the list from its beginning.
     pub(super) fn forwards(&mut self) -> Result<Reader<'_>> {
-        self.flush()?;
+        self.settle()?;
         Ok(Reader::new(self, Way::Forwards))
     }
 
     /// Reads the list from its end.
     pub(super) fn backwards(&mut self) -> Result<Reader<'_>> {
-        self.flush()?;
+        self.settle()?;
         Ok(Reader::new(self, Way::Backwards))
     }
 
