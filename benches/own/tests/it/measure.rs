@@ -27,7 +27,9 @@ fn reads_are_measured() {
 
 #[test]
 fn heap_dumps_are_measured() {
-    check("heapdump_build_mb_per_cpu_second");
+    check("heapdump_50_build_all");
+    check("heapdump_50_references");
+    check("heapdump_50_process");
 }
 
 #[test]
