@@ -28,7 +28,7 @@ pub(super) fn semidominators<Out, In: Links>(
     for number in 1..=*reached {
         forest[number as usize] = [parents.next_within(number - 1)?, 0];
     }
-    let mut pass = Pass { forest, begun: Vec::new(), sources: Vec::new() };
+    let mut pass = Pass { forest, begun: Vec::new(), looked_at: 0, sources: Vec::new() };
     let mut semis = Lane::create(scratch, "walk-semis.tmp")?;
     let mut order = order.backwards()?;
     for number in (1..=*reached).rev() {
@@ -69,6 +69,8 @@ struct Pass<'f> {
     forest: &'f mut [Linked],
     /// From the greatest number down.
     begun: Vec<Begun>,
+    /// How many of these have no edge that waits, nor will have one.
+    looked_at: usize,
     /// From where edges come to these numbers: greater numbers.
     sources: Vec<u32>,
 }
@@ -89,25 +91,27 @@ impl Pass<'_> {
         }
     }
 
-    /// Looks at all edges that wait. More may come to the last number; the others, which are few,
-    /// have none left and stay as they are when it is called again.
+    /// Looks at all edges that wait. More may come to the last number. The others must not be
+    /// touched again: what they tell the forest may have become less since, on a way made short.
     fn look(&mut self) {
         // Memory answers these reads side by side; each of those below waits for the one before.
         let touched = self.sources.iter().fold(0, |all, from| all ^ self.forest[*from as usize][0]);
         std::hint::black_box(touched);
         let mut start = 0;
-        for Begun { number, semi, end } in &mut self.begun {
+        for Begun { number, semi, end } in &mut self.begun[self.looked_at..] {
             for &from in &self.sources[start..*end] {
                 *semi = (*semi).min(lowest(self.forest, from, *number));
             }
             (start, *end) = (*end, 0);
             self.forest[*number as usize][1] = *semi;
         }
+        self.looked_at = self.begun.len().saturating_sub(1);
         self.sources.clear();
     }
 
     /// Ends the numbers that were looked at.
     fn end(&mut self, semis: &mut Lane) -> Result<()> {
+        self.looked_at = 0;
         self.begun.drain(..).try_for_each(|begun| semis.push(begun.semi))
     }
 }
