@@ -237,9 +237,8 @@ mod tests {
         };
         assert_eq!(counts, expected);
         assert!(counts.dropped > 100 && counts.gone > 100);
-        // Text, and what finds and counts it, in two thirds of the text of the list.
-        let (mapped, text) = (counts.mapped, u64::try_from(counts.strings_len).unwrap());
-        assert!(mapped * 3 < text * 2, "{mapped} of {text}");
+        // Text, and what finds and counts it, in less than the text of the list.
+        assert!(counts.mapped < u64::try_from(counts.strings_len).unwrap() / 2);
         let most = map.iter().max_by_key(|(_, (all, _))| *all);
         let (string, (all, _)) = most.unwrap();
         let told = String::from_utf8(out).unwrap();

@@ -83,8 +83,7 @@ fn released_space_is_used_again() {
             (0..50_000).map(|at| interner.intern(&format!("{:08}", round * 50_000 + at)).unwrap()),
         );
     }
-    // Pages at the end of the last slab were not used yet the first time.
-    assert!(interner.stats().mapped <= mapped + mapped / 3, "{} {mapped}", interner.stats().mapped);
+    assert!(interner.stats().mapped <= mapped + mapped / 4, "{} {mapped}", interner.stats().mapped);
     assert_eq!(interner.resolve(symbols[3]).unwrap(), "00250003");
 }
 

@@ -97,6 +97,12 @@ impl<C: Content + ?Sized> Shelves<C> {
         let base = memory.base().as_ptr().wrapping_add(self.before(count));
         let Some(base) = NonNull::new(base) else { return false };
         if self.directory.len() <= at {
+            if self.directory.capacity() <= at {
+                // A quarter more at a time, since it is memory beside what the shelves hold.
+                let more = at + 1 - self.directory.len() + at / 4;
+                self.directory.reserve_exact(more);
+                self.memories.reserve_exact(more);
+            }
             self.directory.resize(at + 1, Shelf::NONE);
             self.memories.resize_with(at + 1, || None);
         }
