@@ -42,6 +42,7 @@ use self::{
     tables::Tables,
 };
 use crate::{
+    checks,
     damage::DamageKind,
     error::Result,
     format,
@@ -86,6 +87,9 @@ pub(crate) fn build(
     let mut manifest = done.manifest;
     manifest.tables.sort_by(|left, right| left.name.cmp(&right.name));
     staging.keep_only(&manifest.tables, None)?;
+    let checks = checks::write(staging.path(), &manifest.tables)?;
+    manifest.tables.push(checks);
+    manifest.tables.sort_by(|left, right| left.name.cmp(&right.name));
     staging.sync()?;
     manifest::write(&staging.file(file::MANIFEST), &manifest)?;
     staging.publish()?;

@@ -3,38 +3,31 @@
 
 use pagestone_storage::le::U64;
 
-use crate::layout::{ID_BLOCK_LEN, IdBlockRecord};
+use crate::layout::IdBlockRecord;
 
-/// The packed ids, as they lie in their two files.
+/// One block of packed ids, with its words.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PackedIds<'a> {
-    pub(crate) blocks: &'a [IdBlockRecord],
+pub(crate) struct PackedBlock<'a> {
+    pub(crate) block: IdBlockRecord,
     pub(crate) words: &'a [U64],
-    pub(crate) count: u32,
+    /// Its ids.
+    pub(crate) len: usize,
 }
 
-impl PackedIds<'_> {
-    /// The id of the object with an ordinal; none where there is no such object, or the files
-    /// contradict each other.
+impl PackedBlock<'_> {
+    /// The id at an index; none behind the last, and where block and words contradict each other.
     #[inline]
-    pub(crate) fn id(&self, ordinal: u32) -> Option<u64> {
-        if self.count <= ordinal {
+    pub(crate) fn id(&self, index: usize) -> Option<u64> {
+        if self.len <= index {
             return None;
         }
-        let ordinal = usize::try_from(ordinal).ok()?;
-        self.id_in(self.blocks.get(ordinal / ID_BLOCK_LEN)?, ordinal % ID_BLOCK_LEN)
-    }
-
-    #[inline]
-    fn id_in(&self, block: &IdBlockRecord, index: usize) -> Option<u64> {
-        let (first_word, shift, width) = block.place();
+        let (_, shift, width) = self.block.place();
         let (shift, width) = (u32::from(shift), u32::from(width));
         let step = if width == 0 {
             0
         } else {
             let bit = u32::try_from(index).ok()?.checked_mul(width)?;
-            let word =
-                usize::try_from(first_word).ok()?.checked_add(usize::try_from(bit / 64).ok()?)?;
+            let word = usize::try_from(bit / 64).ok()?;
             let low = self.words.get(word)?.get().checked_shr(bit % 64)?;
             let taken = 64_u32.checked_sub(bit % 64)?;
             let high = match width.checked_sub(taken) {
@@ -43,31 +36,27 @@ impl PackedIds<'_> {
             };
             (low | high) & u64::MAX.checked_shr(64_u32.checked_sub(width)?)?
         };
-        block.first_id.get().checked_add(step.checked_shl(shift)?)
+        self.block.first_id.get().checked_add(step.checked_shl(shift)?)
     }
 
-    /// The ordinal of the object with an id, if there is one; O(log objects).
-    pub(crate) fn ordinal(&self, id: u64) -> Option<u32> {
-        let after = self.blocks.partition_point(|block| block.first_id.get() <= id);
-        let number = after.checked_sub(1)?;
-        let block = self.blocks.get(number)?;
-        let first = u32::try_from(number.checked_mul(ID_BLOCK_LEN)?).ok()?;
-        let len = usize::try_from(self.count.checked_sub(first)?).ok()?.min(ID_BLOCK_LEN);
-        let (mut low, mut high) = (0_usize, len);
+    /// The index of an id; `Err` where block and words contradict each other.
+    pub(crate) fn find(&self, id: u64) -> Result<Option<usize>, Contradiction> {
+        let (mut low, mut high) = (0_usize, self.len);
         while low < high {
             let middle = low.midpoint(high);
-            if self.id_in(block, middle)? < id {
+            if self.id(middle).ok_or(Contradiction)? < id {
                 low = middle.saturating_add(1);
             } else {
                 high = middle;
             }
         }
-        if low < len && self.id_in(block, low)? == id {
-            return first.checked_add(u32::try_from(low).ok()?);
-        }
-        None
+        Ok(Some(low).filter(|&low| self.id(low) == Some(id)))
     }
 }
+
+/// A block and its words are not of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contradiction;
 
 /// Packs ascending ids, at most as many as a block has, into words; the low bits that all have in
 /// common are left out.
@@ -99,32 +88,31 @@ pub(crate) fn pack(ids: &[u64], first_word: u64, words: &mut Vec<U64>) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::{PackedIds, pack};
+    use super::{PackedBlock, pack};
     use crate::layout::ID_BLOCK_LEN;
 
     #[track_caller]
     fn check(ids: &[u64]) {
-        let (mut blocks, mut words) = (Vec::new(), Vec::new());
-        for block in ids.chunks(ID_BLOCK_LEN) {
-            let first_word = u64::try_from(words.len()).unwrap();
-            blocks.push(pack(block, first_word, &mut words).unwrap());
-        }
-        let count = u32::try_from(ids.len()).unwrap();
-        let packed = PackedIds { blocks: &blocks, words: &words, count };
-        for (ordinal, &id) in (0..).zip(ids) {
-            assert_eq!(packed.id(ordinal), Some(id), "{ordinal}");
-            assert_eq!(packed.ordinal(id), Some(ordinal), "{id}");
-            for near in [id.wrapping_sub(1), id.wrapping_add(1)] {
-                let expected = ids.binary_search(&near).ok().map(|at| u32::try_from(at).unwrap());
-                assert_eq!(packed.ordinal(near), expected, "{near}");
+        for some in ids.chunks(ID_BLOCK_LEN) {
+            let mut words = Vec::new();
+            let block = pack(some, 0, &mut words).unwrap();
+            assert_eq!(block.words(), Some(0..words.len()));
+            let packed = PackedBlock { block, words: &words, len: some.len() };
+            for (index, &id) in some.iter().enumerate() {
+                assert_eq!(packed.id(index), Some(id), "{index}");
+                assert_eq!(packed.find(id), Ok(Some(index)), "{id}");
+                for near in [id.wrapping_sub(1), id.wrapping_add(1)] {
+                    assert_eq!(packed.find(near), Ok(some.binary_search(&near).ok()), "{near}");
+                }
             }
+            assert_eq!(packed.id(some.len()), None);
+            let bare = PackedBlock { words: &[], ..packed };
+            assert!(words.is_empty() || bare.id(0).is_none() && bare.find(some[0]).is_err());
         }
-        assert_eq!(packed.id(count), None);
     }
 
     #[test]
     fn ids_come_back() {
-        check(&[]);
         check(&[0]);
         check(&[u64::MAX]);
         check(&(0..1_000).map(|n| 0x7000_0000 + n * 8).collect::<Vec<_>>());

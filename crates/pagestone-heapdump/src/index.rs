@@ -31,8 +31,9 @@ pub use self::{
     strings::StringValue,
     tree::{Biggest, Retained},
 };
-use self::{content::Content, names::Names, tables::Tables};
+use self::{content::Content, mapped::Opener, names::Names, tables::Tables};
 use crate::{
+    checks::Checks,
     error::Result,
     layout::{KindCode, origin},
     manifest::{self, Manifest},
@@ -42,7 +43,8 @@ use crate::{
 /// A finished index of a heap dump.
 ///
 /// Holding one guarantees that the manifest and the class tables had their checksums and every
-/// file its length when it was opened. The files are mapped, so many indexes can be open, in many
+/// file its length when it was opened. Each 32 KiB of the other files are compared with their
+/// checksum when an answer first needs them: a damaged index gives errors, not other answers. The files are mapped, so many indexes can be open, in many
 /// processes; nothing is ever written.
 pub struct HeapIndex {
     manifest: Manifest,
@@ -61,9 +63,11 @@ impl HeapIndex {
     /// `Io`.
     pub fn open(dir: &TrustedDir) -> Result<Self> {
         let manifest = manifest::read(dir.path())?;
-        let tables = Tables::open(dir, &manifest)?;
+        tables::check_lens(dir.path(), &manifest)?;
+        let opener = Opener { dir, manifest: &manifest, checks: &Checks::open(dir, &manifest)? };
+        let tables = Tables::open(opener)?;
         let names = Names::open(dir.path(), &manifest)?;
-        let content = Content::open(dir, &manifest)?;
+        let content = Content::open(opener)?;
         Ok(Self { manifest, tables, names, content })
     }
 
@@ -174,7 +178,7 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn object(&self, id: u64) -> Result<Option<Object<'_>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         self.object_at((ordinal, id)).map(Some)
     }
 

@@ -1,7 +1,7 @@
 //! The records of an index as they lie in its files; see docs/format.md, "Heap-dump index".
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::as_conversions)]
 
-use std::mem::offset_of;
+use std::{mem::offset_of, ops::Range};
 
 use bytemuck::{Pod, Zeroable};
 use pagestone_storage::le::{U16, U32, U64, U128};
@@ -277,6 +277,13 @@ impl IdBlockRecord {
         let [b0, b1, b2, b3, b4, b5, 0, 0] = word.to_le_bytes() else { return None };
         let place = u64::from_le_bytes([b0, b1, b2, b3, b4, b5, shift, width]).into();
         Some(Self { first_id: first_id.into(), place })
+    }
+
+    /// The words of the block; none where there cannot be as many.
+    pub(crate) fn words(&self) -> Option<Range<usize>> {
+        let (first, _, width) = self.place();
+        let first = usize::try_from(first).ok()?;
+        Some(first..first.checked_add(usize::from(width))?)
     }
 
     /// The first word, the shift and the width.

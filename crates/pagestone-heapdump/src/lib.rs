@@ -19,6 +19,7 @@ mod strings; // what strings say
 mod class_dump; // what a dump says of a class
 mod samples; // what tells dumps apart
 mod pages; // a dump read at any offset
+mod checks; // blocks compared with their checksums when they are first looked at
 mod manifest; // the file that makes a directory an index
 mod layout; // what the bytes of an index mean; see docs/format.md
 mod format; // the words of HPROF

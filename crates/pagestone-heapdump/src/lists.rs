@@ -5,8 +5,6 @@
 //! lead to those between.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::as_conversions)]
 
-use pagestone_storage::le::U64;
-
 use crate::varint;
 
 /// One list in so many has a head.
@@ -15,41 +13,6 @@ pub(crate) const STRIDE: u32 = 16;
 /// The bytes are no lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
-
-/// All lists, as they lie in their two files.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lists<'a> {
-    pub(crate) heads: &'a [U64],
-    pub(crate) bytes: &'a [u8],
-    pub(crate) key_count: u32,
-    /// Every number is below it.
-    pub(crate) value_count: u32,
-}
-
-impl<'a> Lists<'a> {
-    /// The list of a key; empty for one that is not there.
-    pub(crate) fn list(&self, key: u32) -> Result<List<'a>, Malformed> {
-        if self.key_count <= key {
-            return Ok(List::new(key, &[], self.value_count));
-        }
-        let number = usize::try_from(key / STRIDE).map_err(|_| Malformed)?;
-        let head = self.heads.get(number).ok_or(Malformed)?.get();
-        let start = usize::try_from(head).map_err(|_| Malformed)?;
-        let mut rest = self.bytes.get(start..).ok_or(Malformed)?;
-        for _ in 0..key % STRIDE {
-            split(&mut rest)?;
-        }
-        Ok(List::new(key, split(&mut rest)?, self.value_count))
-    }
-}
-
-/// Takes the bytes of one list.
-fn split<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    let len = varint::take(rest).and_then(|len| usize::try_from(len).ok()).ok_or(Malformed)?;
-    let (list, after) = rest.split_at_checked(len).ok_or(Malformed)?;
-    *rest = after;
-    Ok(list)
-}
 
 /// The numbers of one list, ascending.
 #[derive(Debug, Clone)]

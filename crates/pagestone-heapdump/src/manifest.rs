@@ -33,6 +33,7 @@ pub(crate) mod file {
     pub(crate) const BIGGEST: &str = "biggest.rec";
     pub(crate) const STRINGS: &str = "strings.rec";
     pub(crate) const STRING_OBJECTS: &str = "string_objects.rec";
+    pub(crate) const CHECKS: &str = "checks.rec";
     /// Made by the first note; the manifest does not list it.
     pub(crate) const NOTES: &str = "notes.pgs";
     pub(crate) const UNPACKED: &str = "dump.hprof";
@@ -46,7 +47,7 @@ pub(crate) mod file {
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.
-    pub(crate) const ALL: [&str; 26] = [
+    pub(crate) const ALL: [&str; 27] = [
         MANIFEST,
         OBJECTS,
         LONG_PAYLOADS,
@@ -65,6 +66,7 @@ pub(crate) mod file {
         BIGGEST,
         STRINGS,
         STRING_OBJECTS,
+        CHECKS,
         NOTES,
         UNPACKED,
         super::OUTBOUND.heads,
@@ -96,7 +98,7 @@ pub(crate) const INSTANCES: ListFiles =
 
 /// The first word of a manifest; the version of the format follows.
 const MAGIC: &str = "pagestone-heapdump-index";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// No manifest is longer: it lists a bounded number of things.
 const LEN_MAX: u64 = 1 << 20;

@@ -6,12 +6,16 @@ use std::{
     io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    checks::{BLOCK_LEN, BlockChecks},
+    error::{Error, Result},
+};
 
 /// Bytes of a page; no more are looked at as one.
-pub(crate) const PAGE_LEN: usize = 32 << 10;
+pub(crate) const PAGE_LEN: usize = BLOCK_LEN;
 
 /// Pages that are kept, each in the place that its number gives: neighbours in the order of ids
 /// lie in few places of the dump.
@@ -26,6 +30,8 @@ pub(crate) struct Pages {
     slots: Vec<Page>,
     /// What lies across the border of two pages.
     joined: Vec<u8>,
+    /// What each page is compared with when it is read.
+    checks: Option<Arc<BlockChecks>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +48,13 @@ impl Pages {
             crate::manifest::open_plain(path).map_err(|source| Error::io("open", path, source))?;
         let mut slots = Vec::new();
         slots.resize_with(PAGE_COUNT, Page::default);
-        Ok(Self { file, path: path.to_path_buf(), len, slots, joined: Vec::new() })
+        Ok(Self { file, path: path.to_path_buf(), len, slots, joined: Vec::new(), checks: None })
+    }
+
+    /// Compares pages with their checksums from now on.
+    pub(crate) fn compared_with(mut self, checks: Option<Arc<BlockChecks>>) -> Self {
+        self.checks = checks;
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -128,9 +140,17 @@ impl Pages {
             }
             Err(source) => return Err(Error::io("read", &self.path, source)),
         }
+        if let Some(checks) = &self.checks {
+            checks.compare(index_of(number), &page.bytes)?;
+        }
         page.key = number.wrapping_add(1);
         Ok(index)
     }
+}
+
+/// A page number as an index.
+fn index_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// The number of the page of an offset, and the place in it.

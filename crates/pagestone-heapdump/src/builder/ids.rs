@@ -8,7 +8,7 @@ use storage::{Backing, Options, le::U64};
 use super::{batch::Batch, staging::Staging};
 use crate::{
     error::{Error, ErrorKind, Result},
-    ids::{self, PackedIds},
+    ids::{self, PackedBlock},
     layout::{ID_BLOCK_LEN, IdBlockRecord},
     manifest::file,
     summary::TableFacts,
@@ -90,15 +90,16 @@ pub(super) fn for_each(
         let word_count = (last_word + u64::from(width)).checked_sub(start).ok_or_else(corrupt)?;
         packed.resize(usize::try_from(word_count).map_err(|_| corrupt())?, U64::new(0));
         words.read_into(start, bytemuck::cast_slice_mut(&mut packed))?;
-        for block in &some[..len] {
-            let (word, shift, width) = block.place();
-            let word = word.checked_sub(start).ok_or_else(corrupt)?;
-            let block = IdBlockRecord::new(block.first_id.get(), word, (shift, width));
+        for &block in &some[..len] {
+            let range = block.words().and_then(|words| {
+                let start = usize::try_from(start).ok()?;
+                Some(words.start.checked_sub(start)?..words.end.checked_sub(start)?)
+            });
+            let words = range.and_then(|range| packed.get(range)).ok_or_else(corrupt)?;
             let in_block = left.min(64);
-            let block = [block.ok_or_else(corrupt)?];
-            let ids = PackedIds { blocks: &block, words: &packed, count: in_block };
-            for ordinal in 0..in_block {
-                each(ids.id(ordinal).ok_or_else(corrupt)?)?;
+            let ids = PackedBlock { block, words, len: in_block as usize };
+            for index in 0..ids.len {
+                each(ids.id(index).ok_or_else(corrupt)?)?;
             }
             left -= in_block;
         }

@@ -4,22 +4,29 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use pagestone_heap::{BlockId, Heap, RegionFile};
 use pagestone_slab::{FileInterner, SlabFile as _, Symbol};
-use pagestone_storage::{TrustedDir, le::U64};
+use pagestone_storage::le::U64;
 use serde::Serialize;
 
-use super::{HeapIndex, mapped::Mapped};
+use super::{
+    HeapIndex,
+    mapped::{Mapped, Opener},
+};
 use crate::{
+    checks::BlockChecks,
     class_dump::FieldType,
     error::{Error, ErrorKind, Result},
     facts::{NO_BLOCK, StoredLayout, decode_frames, store},
     format::Primitive,
     layout::{KindCode, TraceRecord},
-    manifest::{Manifest, file},
+    manifest::file,
     pages::{PAGE_LEN, Pages},
     samples,
     summary::{Packing, Summary},
@@ -111,19 +118,25 @@ pub struct StackTrace<'a> {
 
 /// The blocks and names of the index, and the dump.
 pub(super) struct Content {
+    /// Compared with its checksums before anything in it is believed.
     file: RegionFile,
+    file_checks: BlockChecks,
+    is_file_right: AtomicBool,
     names: FileInterner,
     layout_blocks: Heap,
     trace_blocks: Heap,
     layouts: Mapped<U64>,
     traces: Mapped<TraceRecord>,
     dump_path: PathBuf,
+    /// None where the dump is no file of the index.
+    dump_checks: Option<Arc<BlockChecks>>,
     /// The dump, once a value was asked for.
     dump: Mutex<Option<Pages>>,
 }
 
 impl Content {
-    pub(super) fn open(dir: &TrustedDir, manifest: &Manifest) -> Result<Self> {
+    pub(super) fn open(opener: Opener<'_>) -> Result<Self> {
+        let Opener { dir, manifest, checks } = opener;
         let facts = manifest.table(dir.path(), file::FACTS)?;
         let file =
             RegionFile::options().reserve(facts.byte_len).open_read_only(dir.file(&facts.name))?;
@@ -135,17 +148,30 @@ impl Content {
             names: file.interner(store::NAMES)?,
             layout_blocks: file.heap(store::LAYOUTS)?,
             trace_blocks: file.heap(store::TRACES)?,
-            layouts: Mapped::open(dir, manifest, file::LAYOUTS)?,
-            traces: Mapped::open(dir, manifest, file::TRACES)?,
+            layouts: Mapped::open(opener, file::LAYOUTS)?,
+            traces: Mapped::open(opener, file::TRACES)?,
+            file_checks: checks.of(manifest, file.path())?,
+            is_file_right: AtomicBool::new(false),
             file,
+            dump_checks: dump_checks(opener, &dump_path)?,
             dump_path,
             dump: Mutex::new(None),
         })
     }
 
+    /// The region file, once it was compared with its checksums.
+    fn file(&self) -> Result<&RegionFile> {
+        // Relaxed: the flag says of bytes on which nobody stores that they were right.
+        if !self.is_file_right.load(Ordering::Relaxed) {
+            self.file_checks.check_all()?;
+            self.is_file_right.store(true, Ordering::Relaxed);
+        }
+        Ok(&self.file)
+    }
+
     /// The name that a symbol stands for.
     pub(super) fn name(&self, bits: u32) -> Result<String> {
-        let pin = self.file.pin();
+        let pin = self.file()?.pin();
         let Some(symbol) = Symbol::from_bits(bits) else {
             return Err(Error::corrupt(self.file.path(), "name", ("a symbol", bits)));
         };
@@ -157,7 +183,7 @@ impl Content {
         if block == NO_BLOCK {
             return Ok(StoredLayout::default());
         }
-        let pin = self.file.pin();
+        let pin = self.file()?.pin();
         let bytes = self.layout_blocks.get(&pin, BlockId::from_bits(block))?;
         StoredLayout::decode(bytes).ok_or_else(|| {
             let found = format!("other bytes in block {block:#x}");
@@ -175,7 +201,8 @@ impl Content {
         let pages = match &mut *dump {
             Some(pages) => pages,
             vacant => {
-                let pages = open_dump(&self.dump_path, summary)?;
+                let checks = self.dump_checks.clone();
+                let pages = open_dump((&self.dump_path, checks), summary)?;
                 vacant.insert(pages)
             }
         };
@@ -183,13 +210,25 @@ impl Content {
     }
 }
 
-fn open_dump(path: &Path, summary: &Summary) -> Result<Pages> {
+/// The checksums of a dump that lies in the index.
+fn dump_checks(opener: Opener<'_>, path: &Path) -> Result<Option<Arc<BlockChecks>>> {
+    let Opener { manifest, checks, .. } = opener;
+    match manifest.summary.packing {
+        Packing::Plain => Ok(None),
+        Packing::Gzip => Ok(Some(Arc::new(checks.of(manifest, path)?))),
+    }
+}
+
+fn open_dump(
+    (path, checks): (&Path, Option<Arc<BlockChecks>>),
+    summary: &Summary,
+) -> Result<Pages> {
     let found = samples::checksum(path, summary.dump_len)?;
     if found != Some(summary.sample_crc32) {
         let what = "not the dump that the index was built from, or changed since";
         return Err(Error::refused(ErrorKind::Corrupt, path, what));
     }
-    Pages::open(path, summary.dump_len)
+    Ok(Pages::open(path, summary.dump_len)?.compared_with(checks))
 }
 
 /// A number that lies in the dump, high byte first.
@@ -204,6 +243,7 @@ impl HeapIndex {
     /// It is compared with what the index knows of its dump when a value is asked for.
     pub fn set_dump(&mut self, path: impl AsRef<Path>) {
         self.content.dump_path = path.as_ref().to_path_buf();
+        self.content.dump_checks = None;
         self.content.dump = Mutex::new(None);
     }
 
@@ -220,7 +260,7 @@ impl HeapIndex {
     /// `Corrupt`, also for a dump that is not the one the index was built from; `NotFound` when
     /// the dump is not there; `Io`.
     pub fn fields(&self, id: u64) -> Result<Option<Vec<Field<'_>>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
         if self.tables.kind(&record)? != KindCode::Instance {
             return Ok(Some(Vec::new()));
@@ -274,7 +314,7 @@ impl HeapIndex {
     ///
     /// As [`fields`](Self::fields).
     pub fn elements(&self, id: u64, (first, limit): (u64, usize)) -> Result<Option<Vec<Value>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
         let field_type = match self.tables.kind(&record)? {
             KindCode::ObjectArray => FieldType::Reference,
@@ -306,7 +346,7 @@ impl HeapIndex {
     ///
     /// As [`fields`](Self::fields).
     pub fn payload(&self, id: u64, (first, limit): (u64, usize)) -> Result<Option<Vec<u8>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
         if self.tables.kind(&record)? == KindCode::Class {
             return Ok(Some(Vec::new()));
@@ -326,15 +366,18 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn stack_trace(&self, serial: u32) -> Result<Option<StackTrace<'_>>> {
-        let traces = self.content.traces.slice();
-        let after = traces.partition_point(|trace| trace.serial.get() <= serial);
-        let found = after.checked_sub(1).map(|place| traces[place]);
+        let traces = &self.content.traces;
+        let after = traces.partition_point(|trace| trace.serial.get() <= serial)?;
+        let found = match after.checked_sub(1) {
+            Some(place) => traces.range(place..after)?.first(),
+            None => None,
+        };
         let Some(found) = found.filter(|found| found.serial.get() == serial) else {
             return Ok(None);
         };
         let path = self.content.file.path();
         let stored = {
-            let pin = self.content.file.pin();
+            let pin = self.content.file()?.pin();
             let id = BlockId::from_bits(found.block.get());
             decode_frames(self.content.trace_blocks.get(&pin, id)?)
         };
@@ -375,7 +418,7 @@ impl HeapIndex {
                 return Ok(Some(trace));
             }
         }
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
         let (offset, id_size) = (record.value_offset(), u64::from(self.id_size()));
         // The serial stands before what differs between the kinds.

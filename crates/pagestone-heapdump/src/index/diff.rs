@@ -67,7 +67,7 @@ impl HeapIndex {
     ///
     /// As [`fields`](Self::fields), for either.
     pub fn diff_strings(&self, after: &Self, limit: usize) -> Result<Vec<StringDifference>> {
-        let (mut left, mut right) = (self.counted().peekable(), after.counted().peekable());
+        let (mut left, mut right) = (self.counted()?.peekable(), after.counted()?.peekable());
         let mut found: Vec<Changed> = Vec::new();
         loop {
             let first = |side: Option<&Counted>| side.map(|counted| counted.fingerprint);
@@ -103,15 +103,15 @@ impl HeapIndex {
     }
 
     /// All values of strings in the order of their fingerprints.
-    fn counted(&self) -> impl Iterator<Item = Counted> + '_ {
+    fn counted(&self) -> Result<impl Iterator<Item = Counted> + '_> {
         let mut start = 0;
-        self.tables.strings.slice().iter().map(move |value| {
+        Ok(self.tables.strings.all()?.iter().map(move |value| {
             let end = value.end.get();
             let count = u64::from(end.saturating_sub(start)).saturating_add(1);
             start = end;
             let (fingerprint, object) = (value.fingerprint.get(), value.object.get());
             Counted { fingerprint, object, count }
-        })
+        }))
     }
 }
 

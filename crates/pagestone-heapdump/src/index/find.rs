@@ -222,7 +222,7 @@ impl Search<'_> {
     /// Whether a condition holds for the string with an id; of what is no string, that it is not
     /// equal.
     fn holds_text(&mut self, operator: Operator, id: u64, text: &str) -> Result<bool> {
-        let found = match self.index.tables.ordinal(id) {
+        let found = match self.index.tables.ordinal(id)? {
             Some(ordinal) => self.index.text_in(self.dump, self.strings, ordinal)?,
             None => None,
         };

@@ -33,7 +33,7 @@ impl HeapIndex {
     ///
     /// `Corrupt`; for `Follow::Strong` as [`fields`](Self::fields).
     pub fn shortest_path(&self, id: u64, follow: Follow) -> Result<Option<Vec<u64>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let numbers = match follow {
             Follow::All => self.nearest(ordinal)?,
             Follow::Strong => self.search(ordinal)?,
@@ -76,7 +76,7 @@ impl HeapIndex {
     /// Searches back from an object, without weak references, until a root is met.
     fn search(&self, ordinal: u32) -> Result<Option<Vec<u32>>> {
         let weak_classes = self.with_subclasses_named(REFERENCE)?;
-        let roots = self.tables.roots.slice();
+        let roots = self.tables.roots.all()?;
         let is_root =
             |object: u32| roots.binary_search_by_key(&object, |root| root.object.get()).is_ok();
         // For each object that was met, the next one on the way.

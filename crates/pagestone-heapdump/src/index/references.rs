@@ -48,7 +48,7 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn outbound(&self, id: u64) -> Result<Option<ObjectIds<'_>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         Ok(Some(ObjectIds::new(self, self.outbound_numbers(ordinal)?)))
     }
 
@@ -59,7 +59,7 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn inbound(&self, id: u64) -> Result<Option<ObjectIds<'_>>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         Ok(Some(ObjectIds::new(self, self.inbound_numbers((ordinal, id))?)))
     }
 
@@ -72,7 +72,10 @@ impl HeapIndex {
             KindCode::Class | KindCode::PrimitiveArray => None,
             KindCode::Instance | KindCode::ObjectArray => {
                 let class = self.tables.class(record.class_ordinal())?;
-                Some(class.id.get()).filter(|&id| id != 0).and_then(|id| self.tables.ordinal(id))
+                match class.id.get() {
+                    0 => None,
+                    id => self.tables.ordinal(id)?,
+                }
             }
         };
         let numbers = self.tables.outbound.numbers(ordinal)?;

@@ -1,12 +1,13 @@
 //! Which objects belong to each object or class.
 
-use pagestone_storage::{TrustedDir, le::U64};
+use pagestone_storage::le::U64;
 
-use super::mapped::Mapped;
+use super::mapped::{Mapped, Opener};
 use crate::{
     error::Result,
-    lists::{List, Lists},
-    manifest::{ListFiles, Manifest},
+    lists::{List, Malformed, STRIDE},
+    manifest::ListFiles,
+    varint,
 };
 
 /// The lists of one relation.
@@ -19,27 +20,41 @@ pub(super) struct Relation {
 
 impl Relation {
     pub(super) fn open(
-        dir: &TrustedDir,
-        manifest: &Manifest,
+        opener: Opener<'_>,
         (files, key_count, value_count): (&ListFiles, u32, u32),
     ) -> Result<Self> {
         Ok(Self {
-            heads: Mapped::open(dir, manifest, files.heads)?,
-            bytes: Mapped::open(dir, manifest, files.bytes)?,
+            heads: Mapped::open(opener, files.heads)?,
+            bytes: Mapped::open(opener, files.bytes)?,
             key_count,
             value_count,
         })
     }
 
-    /// The list of a key.
+    /// The list of a key; empty for one that is not there.
     pub(super) fn list(&self, key: u32) -> Result<List<'_>> {
-        let lists = Lists {
-            heads: self.heads.slice(),
-            bytes: self.bytes.slice(),
-            key_count: self.key_count,
-            value_count: self.value_count,
-        };
-        lists.list(key).map_err(|malformed| self.bytes.malformed(malformed))
+        if self.key_count <= key {
+            return Ok(List::new(key, &[], self.value_count));
+        }
+        let head = self.heads.get(key / STRIDE)?.get();
+        let mut place = usize::try_from(head).unwrap_or(usize::MAX);
+        for _ in 0..key % STRIDE {
+            let (start, len) = self.begin(place)?;
+            place = start.saturating_add(len);
+        }
+        let (start, len) = self.begin(place)?;
+        let bytes = self.bytes.range(start..start.saturating_add(len))?;
+        Ok(List::new(key, bytes, self.value_count))
+    }
+
+    /// Where the numbers of the list at a place begin, and their length in bytes.
+    #[inline]
+    fn begin(&self, place: usize) -> Result<(usize, usize)> {
+        let end = place.saturating_add(varint::LEN_MAX).min(self.bytes.len());
+        let mut rest = self.bytes.range(place..end)?;
+        let len = varint::take(&mut rest).and_then(|len| usize::try_from(len).ok());
+        let len = len.ok_or_else(|| self.bytes.malformed(Malformed))?;
+        Ok((end - rest.len(), len))
     }
 
     /// The numbers of the list of a key, ascending.

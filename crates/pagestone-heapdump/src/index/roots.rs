@@ -29,7 +29,8 @@ impl HeapIndex {
     /// Iterates the roots that name an object of the dump, in the order of the objects' ids; an
     /// object may be named by several.
     pub fn roots(&self) -> impl ExactSizeIterator<Item = Result<Root>> + '_ {
-        self.tables.roots.slice().iter().map(|record| self.root(record))
+        let roots = &self.tables.roots;
+        (0..roots.len()).map(|place| self.root(&roots.at(place)?))
     }
 
     /// Returns the roots that name an object; O(log roots).
@@ -38,11 +39,12 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn roots_of(&self, id: u64) -> Result<Vec<Root>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(Vec::new()) };
-        let roots = self.tables.roots.slice();
-        let first = roots.partition_point(|root| root.object.get() < ordinal);
-        let named = roots[first..].iter().take_while(|root| root.object.get() == ordinal);
-        named.map(|record| self.root(record)).collect()
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(Vec::new()) };
+        let roots = &self.tables.roots;
+        let first = roots.partition_point(|root| root.object.get() < ordinal)?;
+        let after = roots.partition_point(|root| root.object.get() <= ordinal)?;
+        let named = roots.range(first..after.max(first))?;
+        named.iter().map(|record| self.root(record)).collect()
     }
 
     fn root(&self, record: &RootRecord) -> Result<Root> {

@@ -43,7 +43,7 @@ impl HeapIndex {
     ///
     /// As [`fields`](Self::fields).
     pub fn string(&self, id: u64, limit: u64) -> Result<Option<String>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let Some(text) = self.text(&self.string_classes()?, ordinal)? else { return Ok(None) };
         self.content.with_dump(self.summary(), |dump| text.read(dump, limit)).map(Some)
     }
@@ -88,7 +88,7 @@ impl HeapIndex {
     fn top_strings(&self, count_min: u32, limit: usize) -> Result<Vec<StringValue>> {
         let mut found: Vec<(Reverse<u32>, u32)> = Vec::new();
         let mut start = 0;
-        for value in self.tables.strings.slice() {
+        for value in self.tables.strings.all()? {
             let end = value.end.get();
             // What a damaged file says is bounded by its length when it is looked up.
             let count = end.saturating_sub(start).saturating_add(1);
@@ -127,32 +127,28 @@ impl HeapIndex {
     /// The number of a value among all.
     fn value_place(&self, value: &str) -> Result<Option<usize>> {
         let fingerprint = strings::high_half(strings::fingerprint_of(value));
-        let values = self.tables.strings.slice();
-        let mut place = values.partition_point(|value| value.fingerprint.get() < fingerprint);
+        let values = &self.tables.strings;
+        let first = values.partition_point(|value| value.fingerprint.get() < fingerprint)?;
+        let after = values.partition_point(|value| value.fingerprint.get() <= fingerprint)?;
         let classes = self.string_classes()?;
-        while let Some(found) = values.get(place)
-            && found.fingerprint.get() == fingerprint
-        {
+        for (place, found) in (first..).zip(values.range(first..after.max(first))?) {
             let object = found.object.get();
             let text = self.text(&classes, object)?.ok_or_else(|| self.no_string(object))?;
             if self.content.with_dump(self.summary(), |dump| text.is(dump, value))? {
                 return Ok(Some(place));
             }
-            place += 1;
         }
         Ok(None)
     }
 
     /// The first string of a value, and the others.
     fn value(&self, place: usize) -> Result<(u32, &[pagestone_storage::le::U32])> {
-        let values = self.tables.strings.slice();
-        let StringRecord { object, end, .. } = values[place];
-        let start = place.checked_sub(1).map_or(0, |before| values[before].end.get());
-        let others = self.tables.string_objects.slice().get(start as usize..end.get() as usize);
-        let others = others.ok_or_else(|| {
-            let found = format!("{start} to {end:?}");
-            Error::corrupt(self.tables.strings.path(), "objects of a value", ("a part", found))
-        })?;
+        let StringRecord { object, end, .. } = self.tables.strings.at(place)?;
+        let start = match place.checked_sub(1) {
+            Some(before) => self.tables.strings.at(before)?.end.get(),
+            None => 0,
+        };
+        let others = self.tables.string_objects.range(start as usize..end.get() as usize)?;
         Ok((object.get(), others))
     }
 
@@ -191,7 +187,7 @@ impl HeapIndex {
         };
         let place = (record.value_offset(), self.tables.payload_len(ordinal, &record)?);
         let Some(parts) = shape.read(dump, place)? else { return Ok(None) };
-        let Some(array) = self.tables.ordinal(parts.array_id) else { return Ok(None) };
+        let Some(array) = self.tables.ordinal(parts.array_id)? else { return Ok(None) };
         let record = self.tables.object(array)?;
         let primitive = Primitive::ALL.get(record.class_ordinal() as usize).copied();
         let (Some(primitive), KindCode::PrimitiveArray) = (primitive, self.tables.kind(&record)?)

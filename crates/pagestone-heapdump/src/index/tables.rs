@@ -2,20 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use pagestone_storage::{TrustedDir, le::U32, le::U64};
+use pagestone_storage::{le::U32, le::U64};
 
-use super::{mapped::Mapped, relation::Relation};
+use super::{
+    mapped::{Mapped, Opener},
+    relation::Relation,
+};
 use crate::{
     error::{Error, Result},
-    ids::PackedIds,
+    ids::PackedBlock,
     layout::{
-        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, DominatorRecord, IdBlockRecord, KindCode,
-        LongDistanceRecord, LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RetainedRecord,
-        RootRecord, StringRecord,
+        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, DominatorRecord, ID_BLOCK_LEN,
+        IdBlockRecord, KindCode, LongDistanceRecord, LongPayloadRecord, OBJECT_COUNT_MAX,
+        ObjectRecord, RetainedRecord, RootRecord, StringRecord,
     },
     manifest::{self, INBOUND, INSTANCES, Manifest, OUTBOUND, file},
     summary::TableFacts,
 };
+
+/// Ids in a block.
+#[expect(clippy::cast_possible_truncation, reason = "64")]
+const ID_BLOCK_COUNT: u32 = ID_BLOCK_LEN as u32;
 
 /// The tables that questions are answered from.
 pub(super) struct Tables {
@@ -41,11 +48,9 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn open(dir: &TrustedDir, manifest: &Manifest) -> Result<Self> {
-        let directory = dir.path().to_path_buf();
-        for facts in &manifest.tables {
-            check_len(&directory, facts)?;
-        }
+    pub(super) fn open(opener: Opener<'_>) -> Result<Self> {
+        let manifest = opener.manifest;
+        let directory = opener.dir.path().to_path_buf();
         for name in [file::CLASSES, file::CLASS_ORDERS] {
             check_crc(&directory, manifest.table(&directory, name)?)?;
         }
@@ -59,29 +64,29 @@ impl Tables {
         };
         let class_count = count(file::CLASSES, CLASS_COUNT_MAX)?;
         let object_count = count(file::OBJECTS, OBJECT_COUNT_MAX)?;
-        let relation = |files, keys| Relation::open(dir, manifest, (files, keys, object_count));
+        let relation = |files, keys| Relation::open(opener, (files, keys, object_count));
         let tables = Self {
-            objects: Mapped::open(dir, manifest, file::OBJECTS)?,
-            long_payloads: Mapped::open(dir, manifest, file::LONG_PAYLOADS)?,
-            id_blocks: Mapped::open(dir, manifest, file::ID_BLOCKS)?,
-            id_words: Mapped::open(dir, manifest, file::ID_WORDS)?,
-            classes: Mapped::open(dir, manifest, file::CLASSES)?,
-            orders: Mapped::open(dir, manifest, file::CLASS_ORDERS)?,
-            roots: Mapped::open(dir, manifest, file::ROOTS)?,
+            objects: Mapped::open(opener, file::OBJECTS)?,
+            long_payloads: Mapped::open(opener, file::LONG_PAYLOADS)?,
+            id_blocks: Mapped::open(opener, file::ID_BLOCKS)?,
+            id_words: Mapped::open(opener, file::ID_WORDS)?,
+            classes: Mapped::open(opener, file::CLASSES)?,
+            orders: Mapped::open(opener, file::CLASS_ORDERS)?,
+            roots: Mapped::open(opener, file::ROOTS)?,
             outbound: relation(&OUTBOUND, object_count)?,
             inbound: relation(&INBOUND, object_count)?,
             instances: relation(&INSTANCES, class_count)?,
-            dominators: Mapped::open(dir, manifest, file::DOMINATORS)?,
-            long_distances: Mapped::open(dir, manifest, file::LONG_DISTANCES)?,
-            retained: Mapped::open(dir, manifest, file::RETAINED)?,
-            biggest: Mapped::open(dir, manifest, file::BIGGEST)?,
-            strings: Mapped::open(dir, manifest, file::STRINGS)?,
-            string_objects: Mapped::open(dir, manifest, file::STRING_OBJECTS)?,
+            dominators: Mapped::open(opener, file::DOMINATORS)?,
+            long_distances: Mapped::open(opener, file::LONG_DISTANCES)?,
+            retained: Mapped::open(opener, file::RETAINED)?,
+            biggest: Mapped::open(opener, file::BIGGEST)?,
+            strings: Mapped::open(opener, file::STRINGS)?,
+            string_objects: Mapped::open(opener, file::STRING_OBJECTS)?,
             directory,
             object_count,
             class_count,
         };
-        let counts = (class_count as usize, tables.orders.slice().len());
+        let counts = (class_count as usize, tables.orders.len());
         if counts.0 != counts.1 {
             return Err(Error::corrupt(tables.orders.path(), "number of classes", counts));
         }
@@ -105,24 +110,44 @@ impl Tables {
         self.orders.get(index)
     }
 
-    fn ids(&self) -> PackedIds<'_> {
-        let (blocks, words) = (self.id_blocks.slice(), self.id_words.slice());
-        PackedIds { blocks, words, count: self.object_count }
-    }
-
-    /// The ordinal of an object; O(log objects).
+    /// The ordinal of an object, if there is one; O(log objects).
     #[inline]
-    pub(super) fn ordinal(&self, id: u64) -> Option<u32> {
-        self.ids().ordinal(id)
+    pub(super) fn ordinal(&self, id: u64) -> Result<Option<u32>> {
+        let after = self.id_blocks.partition_point(|block| block.first_id.get() <= id)?;
+        let Some(number) = after.checked_sub(1) else { return Ok(None) };
+        // Blocks are no more than there are objects.
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let Some(block) = self.id_block(number)? else { return Ok(None) };
+        let index = block.find(id).map_err(|_| self.corrupt_ids(number))?;
+        let ordinal = |index| number * ID_BLOCK_COUNT + u32::try_from(index).unwrap_or(0);
+        Ok(index.map(ordinal))
     }
 
     /// The id of an object.
     #[inline]
     pub(super) fn id(&self, ordinal: u32) -> Result<u64> {
-        self.ids().id(ordinal).ok_or_else(|| {
-            let path = self.id_blocks.path();
-            Error::corrupt(path, "id of an object", ("one", format!("none for {ordinal}")))
-        })
+        let block = self.id_block(ordinal / ID_BLOCK_COUNT)?;
+        let index = (ordinal % ID_BLOCK_COUNT) as usize;
+        block.and_then(|block| block.id(index)).ok_or_else(|| self.corrupt_ids(ordinal))
+    }
+
+    /// A block of ids; none behind the last object.
+    #[inline]
+    fn id_block(&self, number: u32) -> Result<Option<PackedBlock<'_>>> {
+        let first = number.saturating_mul(ID_BLOCK_COUNT);
+        if self.object_count <= first {
+            return Ok(None);
+        }
+        let len = (self.object_count - first).min(ID_BLOCK_COUNT) as usize;
+        let block = self.id_blocks.get(number)?;
+        let words = block.words().ok_or_else(|| self.corrupt_ids(number))?;
+        Ok(Some(PackedBlock { block, words: self.id_words.range(words)?, len }))
+    }
+
+    #[cold]
+    fn corrupt_ids(&self, number: u32) -> Error {
+        let found = format!("none for {number}");
+        Error::corrupt(self.id_blocks.path(), "id of an object", ("one", found))
     }
 
     pub(super) fn object(&self, ordinal: u32) -> Result<ObjectRecord> {
@@ -139,9 +164,7 @@ impl Tables {
         if !record.is_long() {
             return Ok(u32::from(record.payload_len.get()));
         }
-        let long = self.long_payloads.slice();
-        let found = long.binary_search_by_key(&ordinal, |long| long.object.get());
-        let found = found.ok().and_then(|place| long.get(place));
+        let found = self.long_payloads.find(ordinal, |long| long.object.get())?;
         found.map(|long| long.payload_len.get()).ok_or_else(|| {
             let path = self.long_payloads.path();
             Error::corrupt(path, "length of a payload", ("one", format!("none of {ordinal}")))
@@ -151,6 +174,11 @@ impl Tables {
     pub(super) fn corrupt_object(&self, what: &'static str, found: u32) -> Error {
         Error::corrupt(self.objects.path(), what, ("one that exists", found))
     }
+}
+
+/// Compares the length of every file with the manifest.
+pub(super) fn check_lens(directory: &Path, manifest: &Manifest) -> Result<()> {
+    manifest.tables.iter().try_for_each(|facts| check_len(directory, facts))
 }
 
 fn check_len(directory: &Path, facts: &TableFacts) -> Result<()> {

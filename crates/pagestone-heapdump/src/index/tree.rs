@@ -53,7 +53,7 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn retained(&self, id: u64) -> Result<Option<Retained>> {
-        let Some(ordinal) = self.tables.ordinal(id) else { return Ok(None) };
+        let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let place = self.place(ordinal)?;
         let dominator = match place.parent {
             NONE | ROOTS => None,
@@ -71,8 +71,10 @@ impl HeapIndex {
     ///
     /// `Corrupt`.
     pub fn biggest(&self, limit: usize) -> Result<Vec<Biggest<'_>>> {
-        let first = self.tables.biggest.slice().iter().take(limit);
+        let biggest = &self.tables.biggest;
+        let first = biggest.range(0..biggest.len().min(limit))?;
         first
+            .iter()
             .map(|ordinal| {
                 let ordinal = ordinal.get();
                 let (bytes, count) = self.sums((ordinal, &self.place(ordinal)?))?;
@@ -92,10 +94,8 @@ impl HeapIndex {
         if short != DISTANCE_LONG {
             return Ok(Place { parent, distance: u32::from(short) });
         }
-        let long = self.tables.long_distances.slice();
-        let place = long.binary_search_by_key(&ordinal, |long| long.object.get());
-        let found = place.ok().and_then(|place| long.get(place)).map(|long| long.distance.get());
-        let found = found.filter(|&distance| distance != NONE);
+        let long = self.tables.long_distances.find(ordinal, |long| long.object.get())?;
+        let found = long.map(|long| long.distance.get()).filter(|&distance| distance != NONE);
         found.map(|distance| Place { parent, distance }).ok_or_else(|| {
             let path = self.tables.long_distances.path();
             Error::corrupt(path, "distance", ("one", format!("none of {ordinal}")))
@@ -106,10 +106,8 @@ impl HeapIndex {
         if place.parent == NONE {
             return Ok((0, 0));
         }
-        let retained = self.tables.retained.slice();
-        let place = retained.binary_search_by_key(&ordinal, |retained| retained.object.get());
-        if let Ok(place) = place {
-            let found = &retained[place];
+        let retained = self.tables.retained.find(ordinal, |retained| retained.object.get())?;
+        if let Some(found) = retained {
             return Ok((found.bytes.get(), u64::from(found.count.get())));
         }
         // It dominates nothing but itself.

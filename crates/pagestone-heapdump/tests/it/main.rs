@@ -20,6 +20,10 @@ mod shop;
 #[cfg(test)]
 mod find;
 
+// A damaged byte gives errors, never other answers.
+#[cfg(test)]
+mod flipped;
+
 // What differs between two dumps.
 #[cfg(test)]
 mod diff;

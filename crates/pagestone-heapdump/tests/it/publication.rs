@@ -33,8 +33,9 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 24] = [
+const FILES: [&str; 25] = [
     "biggest.rec",
+    "checks.rec",
     "class_names.txt",
     "class_orders.rec",
     "classes.rec",
