@@ -13,6 +13,7 @@ mod content; // fields, elements, stack traces
 mod names; // the names of classes
 mod tables; // the files, checked at open
 mod relation; // lists of objects
+mod entries; // the tree of dominators, entry by entry
 mod mapped; // one mapped file
 
 use std::{cmp::Reverse, fmt, path::Path};

@@ -69,35 +69,6 @@ pub(crate) struct FoundRootRecord {
 }
 const _: () = assert!(size_of::<FoundRootRecord>() == 17 && offset_of!(FoundRootRecord, tag) == 16);
 
-/// Where an object stands in the dominator tree. See docs/format.md, "Dominator record".
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(crate) struct DominatorRecord {
-    pub(crate) parent: U32,
-    pub(crate) distance: U16, // or `DISTANCE_LONG`
-}
-const _: () =
-    assert!(size_of::<DominatorRecord>() == 6 && offset_of!(DominatorRecord, distance) == 4);
-
-/// An object far from the roots. See docs/format.md, "Long distance record".
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(crate) struct LongDistanceRecord {
-    pub(crate) object: U32,
-    pub(crate) distance: U32,
-}
-const _: () = assert!(size_of::<LongDistanceRecord>() == 8);
-
-/// What an object that dominates others retains. See docs/format.md, "Retained record".
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(crate) struct RetainedRecord {
-    pub(crate) bytes: U64,
-    pub(crate) object: U32,
-    pub(crate) count: U32,
-}
-const _: () = assert!(size_of::<RetainedRecord>() == 16 && offset_of!(RetainedRecord, count) == 12);
-
 /// One value of strings. See docs/format.md, "String record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -216,9 +187,6 @@ pub(crate) const ROOTS: u32 = u32::MAX - 1;
 
 /// Stands for a payload whose length is in the table of long ones.
 pub(crate) const PAYLOAD_LONG: u16 = u16::MAX;
-
-/// Stands for a distance that is in the table of long ones; of what cannot be reached, for none.
-pub(crate) const DISTANCE_LONG: u16 = u16::MAX;
 
 /// Packs a class ordinal, below [`CLASS_COUNT_MAX`], and a kind.
 pub(crate) const fn pack_class(ordinal: u32, kind: KindCode) -> U32 {

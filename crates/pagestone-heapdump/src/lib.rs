@@ -11,6 +11,7 @@ mod summary; // the dump as a whole
 mod damage; // what of a dump could not be read
 mod ids; // object ids, packed
 mod lists; // lists of objects, packed
+mod tree; // the tree of dominators, packed
 mod varint; // short numbers in few bytes
 mod facts; // fields and stack traces, as blocks
 mod notes; // what people write down

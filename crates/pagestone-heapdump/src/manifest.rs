@@ -27,9 +27,8 @@ pub(crate) mod file {
     pub(crate) const TRACES: &str = "traces.rec";
     pub(crate) const FACTS: &str = "facts.pgs";
     pub(crate) const ROOTS: &str = "roots.rec";
-    pub(crate) const DOMINATORS: &str = "dominators.rec";
-    pub(crate) const LONG_DISTANCES: &str = "long_distances.rec";
-    pub(crate) const RETAINED: &str = "retained.rec";
+    pub(crate) const TREE_HEADS: &str = "tree.heads";
+    pub(crate) const TREE: &str = "tree.entries";
     pub(crate) const BIGGEST: &str = "biggest.rec";
     pub(crate) const STRINGS: &str = "strings.rec";
     pub(crate) const STRING_OBJECTS: &str = "string_objects.rec";
@@ -47,7 +46,7 @@ pub(crate) mod file {
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.
-    pub(crate) const ALL: [&str; 27] = [
+    pub(crate) const ALL: [&str; 26] = [
         MANIFEST,
         OBJECTS,
         LONG_PAYLOADS,
@@ -60,9 +59,8 @@ pub(crate) mod file {
         TRACES,
         FACTS,
         ROOTS,
-        DOMINATORS,
-        LONG_DISTANCES,
-        RETAINED,
+        TREE_HEADS,
+        TREE,
         BIGGEST,
         STRINGS,
         STRING_OBJECTS,

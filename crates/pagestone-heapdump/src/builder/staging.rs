@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Files of indexes of version 1 that are no more.
-const FORMER: [&str; 2] = ["symbols.rec", "symbols.txt"];
+const FORMER: [&str; 5] =
+    ["symbols.rec", "symbols.txt", "dominators.rec", "long_distances.rec", "retained.rec"];
 
 /// A directory `.NAME.building` that becomes `NAME`, or is removed when it is dropped.
 ///

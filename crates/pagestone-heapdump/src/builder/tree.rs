@@ -7,7 +7,10 @@ use std::{
 };
 
 use pagestone_storage as storage;
-use storage::{Backing, Options, le::U32};
+use storage::{
+    Backing, Options,
+    le::{U32, U64},
+};
 
 use super::{
     batch::Batch,
@@ -19,11 +22,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     graph::{self, Dominators, Graph},
-    layout::{
-        DISTANCE_LONG, DominatorRecord, LongDistanceRecord, NONE, ROOTS, RetainedRecord, RootRecord,
-    },
+    layout::{ROOTS, RootRecord},
     manifest::file,
     summary::TableFacts,
+    tree::{self, Entry, STRIDE},
 };
 
 /// Objects in the table of the biggest.
@@ -31,7 +33,7 @@ const BIGGEST_COUNT: usize = 1 << 16;
 
 /// The finished tables.
 pub(super) struct Tree {
-    pub(super) facts: [TableFacts; 4],
+    pub(super) facts: [TableFacts; 3],
     pub(super) reachable_count: u64,
     pub(super) reachable_len: u64,
     pub(super) distance_max: u32,
@@ -151,6 +153,42 @@ impl Biggest {
     }
 }
 
+/// The packed tree, written in the order of the objects.
+struct EntryWriter {
+    heads: Batch<U64>,
+    bytes: Batch<u8>,
+    object: u32,
+    entry: Vec<u8>,
+}
+
+impl EntryWriter {
+    fn create(stage: &Stage<'_, '_>) -> Result<Self> {
+        Ok(Self {
+            heads: Batch::create(&stage.staging.file(file::TREE_HEADS))?,
+            bytes: Batch::create(&stage.staging.file(file::TREE))?,
+            object: 0,
+            entry: Vec::new(),
+        })
+    }
+
+    /// Appends the entry of the next object, none where it is not reached.
+    #[inline]
+    fn push(&mut self, entry: Option<&Entry>) -> Result<()> {
+        if self.object.is_multiple_of(STRIDE) {
+            self.heads.push(self.bytes.len().into())?;
+        }
+        self.entry.clear();
+        tree::encode(self.object, entry, &mut self.entry);
+        self.object += 1;
+        self.bytes.extend(&self.entry)
+    }
+
+    /// Syncs both files and says what they are.
+    fn close(self) -> Result<[TableFacts; 2]> {
+        Ok([self.heads.close()?, self.bytes.close()?])
+    }
+}
+
 fn tables(
     stage: &Stage<'_, '_>,
     found: &mut Dominators,
@@ -171,31 +209,18 @@ fn tables(
         next += 1;
         payloads.next().map(u64::from)
     })?;
-    let mut dominators = Batch::create(&stage.staging.file(file::DOMINATORS))?;
-    let mut long_distances = Batch::create(&stage.staging.file(file::LONG_DISTANCES))?;
-    let mut retained = Batch::create(&stage.staging.file(file::RETAINED))?;
+    let mut writer = EntryWriter::create(stage)?;
     let mut biggest = Biggest::default();
     found.for_each(|object, place| {
         let (count, distance) = (counts.next()?, distances.next()?);
-        let Some(place) = place else {
-            let distance = DISTANCE_LONG.into();
-            return dominators.push(DominatorRecord { parent: NONE.into(), distance });
-        };
+        let Some(place) = place else { return writer.push(None) };
         let is_top = place.parent == stage.object_count();
         let parent = if is_top { ROOTS } else { place.parent };
         if is_top {
             reachable_len += place.sum;
         }
-        let short = u16::try_from(distance).unwrap_or(DISTANCE_LONG);
-        if short == DISTANCE_LONG {
-            let (object, distance) = (object.into(), distance.into());
-            long_distances.push(LongDistanceRecord { object, distance })?;
-        }
-        dominators.push(DominatorRecord { parent: parent.into(), distance: short.into() })?;
-        if 1 < count {
-            let (bytes, object) = (place.sum.into(), object.into());
-            retained.push(RetainedRecord { bytes, object, count: count.into() })?;
-        }
+        let retained = Some((count, place.sum)).filter(|_| 1 < count);
+        writer.push(Some(&Entry { parent, distance, retained }))?;
         biggest.push(place.sum, object);
         Ok(())
     })?;
@@ -203,8 +228,9 @@ fn tables(
     for (_, object) in biggest.into_sorted() {
         order.push(U32::new(object))?;
     }
+    let [heads, entries] = writer.close()?;
     Ok(Tree {
-        facts: [dominators.close()?, long_distances.close()?, retained.close()?, order.close()?],
+        facts: [heads, entries, order.close()?],
         reachable_count: u64::from(found.reached()),
         reachable_len,
         distance_max,

@@ -45,7 +45,7 @@ impl HeapIndex {
 
     /// Goes from each object to one that is a step nearer to the roots.
     fn nearest(&self, ordinal: u32) -> Result<Option<Vec<u32>>> {
-        let mut distance = self.place(ordinal)?.distance;
+        let mut distance = self.distance(ordinal)?;
         if distance == NONE {
             return Ok(None);
         }
@@ -55,13 +55,13 @@ impl HeapIndex {
             let mut nearer = None;
             for source in self.inbound_numbers((object, self.tables.id(object)?))? {
                 let source = source?;
-                if self.place(source)?.distance == distance - 1 {
+                if self.distance(source)? == distance - 1 {
                     nearer = Some(source);
                     break;
                 }
             }
             let Some(source) = nearer else {
-                let path = self.tables.dominators.path();
+                let path = self.tables.tree.path();
                 let found = format!("none of object {object}");
                 return Err(Error::corrupt(path, "object nearer to the roots", ("one", found)));
             };

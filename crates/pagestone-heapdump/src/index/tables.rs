@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pagestone_storage::{le::U32, le::U64};
 
 use super::{
+    entries::Entries,
     mapped::{Mapped, Opener},
     relation::Relation,
 };
@@ -12,9 +13,8 @@ use crate::{
     error::{Error, Result},
     ids::PackedBlock,
     layout::{
-        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, DominatorRecord, ID_BLOCK_LEN,
-        IdBlockRecord, KindCode, LongDistanceRecord, LongPayloadRecord, OBJECT_COUNT_MAX,
-        ObjectRecord, RetainedRecord, RootRecord, StringRecord,
+        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, ID_BLOCK_LEN, IdBlockRecord, KindCode,
+        LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RootRecord, StringRecord,
     },
     manifest::{self, INBOUND, INSTANCES, Manifest, OUTBOUND, file},
     summary::TableFacts,
@@ -37,9 +37,7 @@ pub(super) struct Tables {
     pub(super) outbound: Relation,
     pub(super) inbound: Relation,
     pub(super) instances: Relation,
-    pub(super) dominators: Mapped<DominatorRecord>,
-    pub(super) long_distances: Mapped<LongDistanceRecord>,
-    pub(super) retained: Mapped<RetainedRecord>,
+    pub(super) tree: Entries,
     pub(super) biggest: Mapped<U32>,
     pub(super) strings: Mapped<StringRecord>,
     pub(super) string_objects: Mapped<U32>,
@@ -76,9 +74,7 @@ impl Tables {
             outbound: relation(&OUTBOUND, object_count)?,
             inbound: relation(&INBOUND, object_count)?,
             instances: relation(&INSTANCES, class_count)?,
-            dominators: Mapped::open(opener, file::DOMINATORS)?,
-            long_distances: Mapped::open(opener, file::LONG_DISTANCES)?,
-            retained: Mapped::open(opener, file::RETAINED)?,
+            tree: Entries::open(opener, object_count)?,
             biggest: Mapped::open(opener, file::BIGGEST)?,
             strings: Mapped::open(opener, file::STRINGS)?,
             string_objects: Mapped::open(opener, file::STRING_OBJECTS)?,

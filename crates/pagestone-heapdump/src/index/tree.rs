@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::HeapIndex;
 use crate::{
-    error::{Error, Result},
-    layout::{DISTANCE_LONG, NONE, ROOTS},
+    error::Result,
+    layout::{NONE, ROOTS},
+    tree::Entry,
 };
 
 /// What an object keeps alive, and what keeps it alive.
@@ -37,15 +38,6 @@ pub struct Biggest<'a> {
     pub count: u64,
 }
 
-/// Where an object stands in the tree of dominators.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// The ordinal of its dominator, `ROOTS` or `NONE`.
-    pub(super) parent: u32,
-    /// `NONE` for what cannot be reached.
-    pub(super) distance: u32,
-}
-
 impl HeapIndex {
     /// Returns what an object retains; none when there is no such object. O(log objects).
     ///
@@ -54,14 +46,15 @@ impl HeapIndex {
     /// `Corrupt`.
     pub fn retained(&self, id: u64) -> Result<Option<Retained>> {
         let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
-        let place = self.place(ordinal)?;
-        let dominator = match place.parent {
-            NONE | ROOTS => None,
+        let Some(entry) = self.tables.tree.get(ordinal)? else {
+            return Ok(Some(Retained { bytes: 0, count: 0, dominator: None, distance: None }));
+        };
+        let dominator = match entry.parent {
+            ROOTS => None,
             dominator => Some(self.tables.id(dominator)?),
         };
-        let (bytes, count) = self.sums((ordinal, &place))?;
-        let distance = Some(place.distance).filter(|&distance| distance != NONE);
-        Ok(Some(Retained { bytes, count, dominator, distance }))
+        let (bytes, count) = self.sums((ordinal, Some(&entry)))?;
+        Ok(Some(Retained { bytes, count, dominator, distance: Some(entry.distance) }))
     }
 
     /// Returns the objects that retain most, the biggest first, those that are equal by id; at
@@ -77,38 +70,24 @@ impl HeapIndex {
             .iter()
             .map(|ordinal| {
                 let ordinal = ordinal.get();
-                let (bytes, count) = self.sums((ordinal, &self.place(ordinal)?))?;
+                let entry = self.tables.tree.get(ordinal)?;
+                let (bytes, count) = self.sums((ordinal, entry.as_ref()))?;
                 let object = self.object_at((ordinal, self.tables.id(ordinal)?))?;
                 Ok(Biggest { id: object.id, class_name: object.class_name, bytes, count })
             })
             .collect()
     }
 
-    /// Where an object stands.
-    pub(super) fn place(&self, ordinal: u32) -> Result<Place> {
-        let record = self.tables.dominators.get(ordinal)?;
-        let (parent, short) = (record.parent.get(), record.distance.get());
-        if parent == NONE {
-            return Ok(Place { parent, distance: NONE });
-        }
-        if short != DISTANCE_LONG {
-            return Ok(Place { parent, distance: u32::from(short) });
-        }
-        let long = self.tables.long_distances.find(ordinal, |long| long.object.get())?;
-        let found = long.map(|long| long.distance.get()).filter(|&distance| distance != NONE);
-        found.map(|distance| Place { parent, distance }).ok_or_else(|| {
-            let path = self.tables.long_distances.path();
-            Error::corrupt(path, "distance", ("one", format!("none of {ordinal}")))
-        })
+    /// Steps from the nearest root to an object, `NONE` for what cannot be reached.
+    pub(super) fn distance(&self, ordinal: u32) -> Result<u32> {
+        Ok(self.tables.tree.get(ordinal)?.map_or(NONE, |entry| entry.distance))
     }
 
-    fn sums(&self, (ordinal, place): (u32, &Place)) -> Result<(u64, u64)> {
-        if place.parent == NONE {
-            return Ok((0, 0));
-        }
-        let retained = self.tables.retained.find(ordinal, |retained| retained.object.get())?;
-        if let Some(found) = retained {
-            return Ok((found.bytes.get(), u64::from(found.count.get())));
+    /// The bytes and the number of the objects that an object retains.
+    fn sums(&self, (ordinal, entry): (u32, Option<&Entry>)) -> Result<(u64, u64)> {
+        let Some(entry) = entry else { return Ok((0, 0)) };
+        if let Some((count, bytes)) = entry.retained {
+            return Ok((bytes, u64::from(count)));
         }
         // It dominates nothing but itself.
         let record = self.tables.object(ordinal)?;

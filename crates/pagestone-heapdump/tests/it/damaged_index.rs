@@ -13,7 +13,7 @@ use crate::support::{Built, ask_all, open};
 
 /// Which files are checked when an index is opened.
 const CHECKED: [&str; 4] = ["manifest", "classes.rec", "class_orders.rec", "class_names.txt"];
-const LATER: [&str; 22] = [
+const LATER: [&str; 21] = [
     "checks.rec",
     "objects.rec",
     "long_payloads.rec",
@@ -26,9 +26,8 @@ const LATER: [&str; 22] = [
     "inbound.lists",
     "instances.heads",
     "instances.lists",
-    "dominators.rec",
-    "long_distances.rec",
-    "retained.rec",
+    "tree.heads",
+    "tree.entries",
     "biggest.rec",
     "layouts.rec",
     "traces.rec",

@@ -10,9 +10,8 @@ use pagestone_testkit::{LayoutField, check_layout};
 mod private;
 
 use private::{
-    ClassOrderRecord, ClassRecord, DominatorRecord, FoundRecord, FoundRootRecord,
-    FoundStringRecord, IdBlockRecord, LongDistanceRecord, LongPayloadRecord, ObjectRecord,
-    RetainedRecord, RootRecord, StringRecord, SymbolRecord, TraceRecord,
+    ClassOrderRecord, ClassRecord, FoundRecord, FoundRootRecord, FoundStringRecord, IdBlockRecord,
+    LongPayloadRecord, ObjectRecord, RootRecord, StringRecord, SymbolRecord, TraceRecord,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.
@@ -42,12 +41,9 @@ fn object_record() {
 }
 
 #[test]
-fn root_and_dominator_records() {
+fn root_and_trace_records() {
     check("Root record", &fields!(RootRecord: object thread_serial number tag));
-    check("Dominator record", &fields!(DominatorRecord: parent distance));
     check("Trace record", &fields!(TraceRecord: block serial thread_serial));
-    check("Long distance record", &fields!(LongDistanceRecord: object distance));
-    check("Retained record", &fields!(RetainedRecord: bytes object count));
 }
 
 #[test]

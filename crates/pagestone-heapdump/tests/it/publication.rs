@@ -33,13 +33,12 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 25] = [
+const FILES: [&str; 24] = [
     "biggest.rec",
     "checks.rec",
     "class_names.txt",
     "class_orders.rec",
     "classes.rec",
-    "dominators.rec",
     "facts.pgs",
     "ids.rec",
     "ids.words",
@@ -48,17 +47,17 @@ const FILES: [&str; 25] = [
     "instances.heads",
     "instances.lists",
     "layouts.rec",
-    "long_distances.rec",
     "long_payloads.rec",
     "manifest",
     "objects.rec",
     "outbound.heads",
     "outbound.lists",
-    "retained.rec",
     "roots.rec",
     "string_objects.rec",
     "strings.rec",
     "traces.rec",
+    "tree.entries",
+    "tree.heads",
 ];
 
 #[test]
