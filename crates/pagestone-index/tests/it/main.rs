@@ -7,6 +7,7 @@ mod lookups; // every lookup against a sorted list
 mod allocations; // lookups take no memory
 mod builds; // several threads, duplicates, failures at every call, left-overs
 mod damaged; // manifests and files that are not what was sealed
+mod swept; // every byte of a table changed, and accelerators forged
 mod deltas; // rows appended to a table, and merges that are killed
 mod combined; // several keys at once, two tables at once
 mod changes; // tables without a struct, or whose struct has changed
