@@ -90,12 +90,6 @@ impl Directory {
         }
     }
 
-    /// Waits until the names of all files are on the device.
-    #[cfg(feature = "region")]
-    pub(crate) fn sync(&self) -> Result<()> {
-        Ok(pagestone_storage::sync_directory_of(self.file(MANIFEST))?)
-    }
-
     /// Becomes the one builder of the directory.
     pub(crate) fn lock(&self) -> Result<BuildLock> {
         let path = self.path.join(LOCK);

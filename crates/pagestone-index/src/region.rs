@@ -59,7 +59,7 @@ impl<T> Sealed<T> {
             let what = "a build that publishes by itself: `seal`";
             return Err(Error::refused(ErrorKind::InvalidArgument, build.directory.path(), what));
         };
-        build.directory.sync()?;
+        // The names of all files are on the device: each got its sidecar last, see `seal::finish`.
         Ok(Self { opened: open(&build)?, build, holds, place })
     }
 
@@ -74,7 +74,7 @@ impl<T> Sealed<T> {
     /// As every change of a region file, it is seen in this process and survives a kill from the
     /// return on; it survives power loss, and other processes see it, from the writer's next
     /// commit on. A [`discard`](Writer::discard) takes it back. Files of older versions stay until
-    /// a build that starts after that commit.
+    /// a build that starts after that commit, those of versions that no commit followed too.
     ///
     /// # Errors
     ///

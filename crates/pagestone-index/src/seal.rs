@@ -74,6 +74,9 @@ pub(crate) fn publish(build: &mut Build, manifest: &Manifest) -> Result<()> {
 }
 
 /// Writes what is known beside the records, syncs both, and says how long the file is.
+///
+/// The names of both are on the device then: the sidecar takes its place by a rename, behind which
+/// the directory, in which the file got its own name before, is synced.
 pub(crate) fn finish(
     mut file: Storage<[u8]>,
     name: &str,

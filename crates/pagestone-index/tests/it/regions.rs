@@ -8,7 +8,7 @@ use pagestone_index::{AtRoot, ErrorKind, Record, Relation, Sealed, Table, TableO
 use pagestone_storage::{
     TrustedDir,
     le::U64,
-    seam::{Call, Event, Machine, Plan, set_machine, watch},
+    seam::{Call, Event, Machine, Plan, Trace, set_machine, watch},
 };
 use pagestone_testkit::{
     child::{self, Child},
@@ -366,21 +366,46 @@ fn power_losses_leave_the_block_and_the_table_of_one_commit() {
     set_machine(None);
 }
 
+/// The calls of a work, in order.
+fn calls(trace: &Trace) -> Vec<Call> {
+    let call = |event: &Event| if let Event::Call(call) = event { Some(*call) } else { None };
+    trace.events.iter().filter_map(call).collect()
+}
+
+/// Fails when a file does not get its sidecar last, or a sidecar's name is not synced.
 #[test]
 fn files_and_their_names_are_on_the_device_before_the_first_store() {
     let place = Place::new();
     let file = place.create();
     let (sealed, trace) = watch(Plan::record(), || place.seal(&file, 40).unwrap());
-    let calls: Vec<Call> = trace
-        .events
-        .iter()
-        .filter_map(|event| if let Event::Call(call) = event { Some(*call) } else { None })
-        .collect();
+    let calls = calls(&trace);
     let last = |call| calls.iter().rposition(|other| *other == call).unwrap();
     assert!(last(Call::Write) < last(Call::Sync), "{calls:?}");
     assert!(last(Call::Rename) < last(Call::SyncDirectory), "{calls:?}");
     assert!(last(Call::Sync) < last(Call::SyncDirectory), "names last of all: {calls:?}");
+    check_names(&calls);
     sealed.publish_in(&mut file.writer()).unwrap();
+    let at = AtRoot { file: &file, root: "related" };
+    let pairs = Place::new();
+    let ((), trace) = watch(Plan::record(), || {
+        let mut builder =
+            TableOptions::new().build_relation_in(pairs.dir.trusted(), (1 << 20, 40), at).unwrap();
+        builder.extend((0..40).map(|row| (row * 9, row))).unwrap();
+        drop(builder.seal_unpublished().unwrap());
+    });
+    check_names(&self::calls(&trace));
+}
+
+/// Nothing gets a name that a sync does not follow before the next one.
+#[track_caller]
+fn check_names(calls: &[Call]) {
+    let is_of_names = |call: &Call| matches!(call, Call::Rename | Call::SyncDirectory);
+    let names: Vec<Call> = calls.iter().copied().filter(is_of_names).collect();
+    assert!(names.contains(&Call::Rename), "{calls:?}");
+    for pair in names.windows(2).filter(|pair| pair[0] == Call::Rename) {
+        assert_eq!(pair[1], Call::SyncDirectory, "a name that is not synced: {calls:?}");
+    }
+    assert_eq!(names.last(), Some(&Call::SyncDirectory), "{calls:?}");
 }
 
 /// Every call of a build, a publish and a commit fails, once or from there on; then the power is
