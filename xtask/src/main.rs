@@ -1,4 +1,5 @@
-//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom | torture | fuzz | crash`.
+//! The automation of the workspace: `cargo xtask tidy | ci | unsafe | bench | asan | loom | torture | fuzz | crash |
+//! large`.
 //!
 //! Each task is one file; this one reads the command line and picks the task. A task answers
 //! whether the tree is fine, so that findings end with status 1 and broken tools with status 2.
@@ -18,6 +19,7 @@ mod asan; // the storage tests under the address sanitizer
 mod torture; // children killed at random, as long as one likes
 mod loom; // interleavings of the lock-free parts and of the heap
 mod crash; // kills and power losses at every store
+mod large; // stores larger than the suite has time for
 mod workspace; // the files and manifests of the tree
 mod source; // one Rust file as code, comments and tokens
 
@@ -56,6 +58,18 @@ enum Command {
     Fuzz(LongArgs),
     /// Run the crash simulator of a layer for longer than the tests do, in release.
     Crash(CrashArgs),
+    /// Run the tests of a layer that take any number of rows with many of them, in release.
+    Large(LargeArgs),
+}
+
+/// Which layer, and how many rows.
+#[derive(Debug, Args)]
+struct LargeArgs {
+    /// The layer.
+    layer: large::Layer,
+    /// How many rows.
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    rows: u64,
 }
 
 /// Which simulator, how long, and from which seed.
@@ -146,6 +160,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Torture(args) => torture::kill(&root, &args),
         Command::Fuzz(args) => torture::fuzz(&root, &args),
         Command::Crash(args) => crash::run(&root, &args),
+        Command::Large(args) => large::run(&root, &args),
     }
 }
 
