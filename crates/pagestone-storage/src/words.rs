@@ -23,17 +23,24 @@ pub(crate) unsafe fn load(from: *const u8, into: &mut [u8]) {
     let first = unsafe { from.sub(skip) };
     #[expect(clippy::cast_ptr_alignment, reason = "`skip` bytes further down it is aligned")]
     let mut word = first.cast::<u64>();
-    let mut rest = into;
-    let mut skip = skip;
-    while !rest.is_empty() {
+    let head_len = if skip == 0 { 0 } else { (WORD - skip).min(into.len()) };
+    let (head, rest) = into.split_at_mut(head_len);
+    if !head.is_empty() {
         // SAFETY: the word overlaps the range, so it is mapped, says the contract.
         let bytes = unsafe { load_word(word) }.to_le_bytes();
-        let take = (WORD - skip).min(rest.len());
-        let (now, later) = rest.split_at_mut(take);
-        now.copy_from_slice(&bytes[skip..skip + take]);
-        rest = later;
-        skip = 0;
+        head.copy_from_slice(&bytes[skip..skip + head_len]);
         word = word.wrapping_add(1);
+    }
+    let (whole, tail) = rest.as_chunks_mut::<WORD>();
+    for bytes in whole {
+        // SAFETY: the word lies in the range, so it is mapped, says the contract.
+        *bytes = unsafe { load_word(word) }.to_le_bytes();
+        word = word.wrapping_add(1);
+    }
+    if !tail.is_empty() {
+        // SAFETY: the word overlaps the range, so it is mapped, says the contract.
+        let bytes = unsafe { load_word(word) }.to_le_bytes();
+        tail.copy_from_slice(&bytes[..tail.len()]);
     }
 }
 
