@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, io};
 
 use pagestone_heap::{RegionFile, Verify, Writer};
-use pagestone_slab::{ErrorKind, FileInterner, FileStore, Result, SlabFile, SlotId, Symbol};
+use pagestone_slab::{
+    ErrorKind, FileInterner, FileStore, Growth, Result, SlabFile, SlotId, Symbol,
+};
 use pagestone_storage::seam::{Call, Plan, watch};
 use pagestone_testkit::{
     child::{self, Child},
@@ -191,6 +193,94 @@ fn a_full_disk_loses_nothing_wherever_it_comes() {
             assert_eq!(error.kind(), ErrorKind::OutOfSpace, "{error}");
         }
         check_lost_nothing(opened, &done);
+    }
+}
+
+/// A store of long objects alone, whose slabs have one slot, so that they come and go with it.
+struct Spilling {
+    _scene: Scene,
+    file: RegionFile,
+    store: FileStore,
+    ids: Vec<SlotId>,
+}
+
+impl Spilling {
+    fn new() -> Self {
+        let scene = Scene::fast();
+        let file = scene.file();
+        let growth = Growth::default().first_slots(1).slab_len_max(1).keep_vacant(0.01);
+        let store = file.objects_with("objects", growth).unwrap();
+        let mut spilling = Self { _scene: scene, file, store, ids: Vec::new() };
+        (0..3).for_each(|number| spilling.add(number).unwrap());
+        spilling.file.commit().unwrap();
+        spilling
+    }
+
+    fn add(&mut self, number: u8) -> Result<()> {
+        // Some in blocks of a region, some with a region each.
+        let object = vec![number; if number.is_multiple_of(2) { 70_000 } else { 300_000 }];
+        let id = self.store.add(&mut self.file.writer(), &object)?;
+        self.ids.push(id);
+        Ok(())
+    }
+
+    /// Adds, replaces and removes; all of it where `is_cleared`.
+    fn work(&mut self, is_cleared: bool) -> Result<()> {
+        (10..15).try_for_each(|number| self.add(number))?;
+        for nth in 0..3 {
+            let id = self.ids[nth];
+            self.ids[nth] = self.store.replace(&mut self.file.writer(), id, &vec![7; 80_000])?;
+        }
+        for id in self.ids.split_off(4) {
+            self.store.remove(&mut self.file.writer(), id)?;
+        }
+        if is_cleared {
+            self.store.clear(&mut self.file.writer())?;
+        }
+        Ok(())
+    }
+
+    /// Each object has its block, and each block its object.
+    #[track_caller]
+    fn check(&self, what: &str) {
+        let pin = self.file.pin();
+        for id in self.store.ids(&pin).unwrap() {
+            assert!(65_536 < self.store.get(&pin, id).unwrap().len(), "{what}");
+        }
+        let heap = self.file.heap("objects.spilled").unwrap();
+        let named: Vec<_> = self.store.spilled(&pin).unwrap().collect();
+        let mut lost = heap.orphans(&pin, named).unwrap();
+        let (count, dangling) = (lost.by_ref().count(), lost.dangling());
+        assert_eq!((count, dangling), (0, 0), "{what}: blocks of no object, and objects of none");
+    }
+}
+
+/// Fails when a block stays whose object was not added, or was removed.
+#[test]
+fn a_call_that_fails_leaves_no_block_without_its_object() {
+    for (is_cleared, is_lasting) in [(false, false), (true, false), (true, true)] {
+        let mut looked = 0;
+        for nth in 0.. {
+            let mut spilling = Spilling::new();
+            let kind = io::ErrorKind::StorageFull;
+            let plan = if is_lasting { Plan::fail_from(nth, kind) } else { Plan::fail(nth, kind) };
+            let (done, trace) = watch(plan, || spilling.work(is_cleared));
+            if !trace.failed {
+                done.unwrap();
+                spilling.check("nothing failed");
+                assert!(10 < nth && 5 < looked, "{nth} calls, {looked} errors");
+                break;
+            }
+            looked += u32::from(done.is_err());
+            // What broke off in the midst of a poisoned file is for its next open.
+            if spilling.file.commit().is_ok() {
+                spilling.check(&format!("call {nth}, {done:?}"));
+                spilling.add(50).unwrap();
+                spilling.check(&format!("call {nth}, and an add"));
+            }
+            let report = spilling.file.verify(Verify::new()).unwrap();
+            assert!(report.is_clean(), "call {nth}: {:#?}", report.problems);
+        }
     }
 }
 
