@@ -2,7 +2,7 @@
 //! back, and commits that several threads ask for at once.
 
 use pagestone_heap::{BlockId, ErrorKind, Heap, Log, RegionFile, SegmentFacts, Verify};
-use shuttle::sync::{Arc, Mutex};
+use shuttle::sync::{Arc, Mutex, mpsc};
 
 use super::{below, check_kept, explore, mark_of, marked, options, together, together_at_locks};
 use crate::support::Scene;
@@ -98,21 +98,39 @@ impl Run {
         }
         check_kept(&kept);
     }
+
+    /// Keeps what it got until segments were given back, under one pin.
+    fn hold(&self, emptied: &mpsc::Receiver<()>) {
+        let pin = self.file.pin();
+        let got = self.ids.map(|id| self.log.get(&pin, id).expect("an entry that stays"));
+        let kept = got.map(|bytes| (bytes, bytes.to_vec()));
+        emptied.recv().unwrap();
+        check_kept(&kept);
+    }
 }
 
+/// Fails when a segment is used again that a pin holds.
 #[test]
 fn entries_beside_updates_removes_and_evacuation() {
     explore("log", || {
         let run = Arc::new(Run::new());
+        let (emptied, is_emptied) = mpsc::channel();
+        let (compacting, holding) = (Arc::clone(&run), Arc::clone(&run));
         let with = |work: fn(&Run)| {
             let run = Arc::clone(&run);
             Box::new(move || work(&run)) as Box<dyn FnOnce() + Send>
         };
         together(vec![
             with(|run| run.change(6)),
-            with(Run::compact),
+            Box::new(move || {
+                // What the first one gives back is free for others in the second.
+                compacting.compact();
+                compacting.compact();
+                emptied.send(()).unwrap();
+            }),
             with(|run| run.read(3)),
             with(|run| run.read(3)),
+            Box::new(move || holding.hold(&is_emptied)),
             with(|run| run.file.commit().unwrap()),
         ]);
         let report = run.file.verify(Verify::new()).unwrap();
