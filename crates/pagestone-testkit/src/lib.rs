@@ -7,6 +7,7 @@
 #[cfg(all(feature = "sim", target_os = "linux", target_arch = "x86_64"))]
 pub mod audit; // every store to a mapping, seen by page protection
 pub mod child; // a test that runs again in a process of its own
+pub mod notes; // what the threads of a killed child did
 #[cfg(feature = "sim")]
 pub mod faults; // every system call of a scenario failed in turn
 #[cfg(feature = "sim")]

@@ -3,18 +3,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::File,
     io::Write,
-    os::unix::fs::FileExt,
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use pagestone_buffer::{Budget, Buffers, Compact, EntryBuffer, EntryId};
 use pagestone_heap::{ErrorKind, RegionFile};
-use pagestone_testkit::child::{self, Child};
+use pagestone_testkit::{
+    child,
+    notes::{self, Notes},
+};
 
 use crate::support::{Scene, budget, check_clean, content, mix, number_of, options, seed, trusted};
 
@@ -26,49 +27,18 @@ const MANY: usize = 400;
 const WATCHED: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u64)]
 enum Act {
-    Add = 1,
+    Add,
     Update,
     Remove,
     Commit,
 }
 
-/// What a worker is about to do, or has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Note {
-    act: Act,
-    done: bool,
-    id: u64,
-    number: u64,
+impl notes::Act for Act {
+    const ALL: &'static [Self] = &[Self::Add, Self::Update, Self::Remove, Self::Commit];
 }
 
-const NOTE: usize = 32;
-
-impl Note {
-    fn encode(self) -> [u8; NOTE] {
-        let head = (self.act as u64) << 1 | u64::from(self.done);
-        let sum = mix(head ^ self.id.rotate_left(1) ^ self.number.rotate_left(2));
-        let mut bytes = [0; NOTE];
-        for (to, word) in bytes.chunks_mut(8).zip([head, self.id, self.number, sum]) {
-            to.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| bytes[8 * at..].first_chunk().map(|word| u64::from_le_bytes(*word));
-        let head = word(0)?;
-        let acts = [Act::Add, Act::Update, Act::Remove, Act::Commit];
-        let act = *acts.iter().find(|act| (**act as u64) == head >> 1)?;
-        let note = Self { act, done: head & 1 == 1, id: word(1)?, number: word(2)? };
-        (bytes.len() == NOTE && note.encode() == bytes).then_some(note)
-    }
-}
-
-fn notes_of(scene: &Path, worker: usize) -> std::path::PathBuf {
-    scene.join(format!("notes{worker}"))
-}
+type Note = notes::Note<Act>;
 
 /// One thread that changes its entries, and notes before and after what it does; the notes outlive
 /// it in the page cache.
@@ -76,17 +46,11 @@ struct Worker<'w> {
     which: usize,
     next: u64,
     live: Vec<EntryId>,
-    notes: File,
-    noted: u64,
+    notes: Notes,
     watched: &'w [AtomicU64],
 }
 
 impl Worker<'_> {
-    fn note(&mut self, note: Note) {
-        self.notes.write_all_at(&note.encode(), self.noted).unwrap();
-        self.noted += NOTE as u64;
-    }
-
     fn step(&mut self, (file, buffer): (&RegionFile, &EntryBuffer)) {
         self.next += 1;
         let dice = mix(self.next);
@@ -100,8 +64,8 @@ impl Worker<'_> {
         };
         let id = self.live.get(at).copied();
         let bits = id.map_or(0, EntryId::to_bits);
-        let mut note = Note { act, done: false, id: bits, number: self.next };
-        self.note(note);
+        let mut note = Note { act, done: false, id: bits, word: self.next };
+        self.notes.add(note);
         let mut writer = file.writer();
         match (act, id) {
             (Act::Commit, _) => writer.commit().unwrap(),
@@ -122,7 +86,7 @@ impl Worker<'_> {
         }
         drop(writer);
         note.done = true;
-        self.note(note);
+        self.notes.add(note);
     }
 }
 
@@ -153,9 +117,9 @@ fn child_changes() {
         let (file, buffer, watched) = (&file, &buffer, &watched[..]);
         for which in 0..WORKERS {
             let live: Vec<EntryId> = ids.iter().copied().skip(which).step_by(WORKERS).collect();
-            let notes = File::create(notes_of(dir, which)).unwrap();
+            let notes = Notes::create(dir, which);
             let next = mix(seed) << 20 & u64::MAX >> 2 | (which as u64) << 62;
-            let mut worker = Worker { which, next, live, notes, noted: 0, watched };
+            let mut worker = Worker { which, next, live, notes, watched };
             scope.spawn(move || {
                 loop {
                     worker.step((file, buffer));
@@ -187,33 +151,17 @@ struct Torture {
 
 impl Torture {
     fn round(&mut self, seed: u64) {
-        let dir = self.scene.path("").to_str().unwrap().to_owned();
-        for worker in 0..WORKERS {
-            std::fs::remove_file(notes_of(Path::new(&dir), worker)).ok();
-        }
-        let mut child = Child::start("torture::child_changes", &format!("{seed} {dir}"));
-        child.wait_for(1);
-        let (start, life) = (Instant::now(), Duration::from_micros(mix(seed) % 60_000));
-        while start.elapsed() < life {
-            thread::yield_now();
-        }
-        child.kill(0);
+        let dir = self.scene.path("");
+        let left = notes::kill_midway("torture::child_changes", &dir, (WORKERS, seed));
         self.kills += 1;
-        let mut under_way = Vec::new();
-        for worker in 0..WORKERS {
-            let bytes = std::fs::read(notes_of(Path::new(&dir), worker)).unwrap_or_default();
-            // What the kill cut was not noted.
-            let notes: Vec<Note> = bytes.chunks(NOTE).map_while(Note::decode).collect();
-            under_way.extend(notes.last().filter(|note| !note.done).copied());
-            notes.iter().filter(|note| note.done).for_each(|note| self.follow(*note));
-        }
-        self.look(&under_way, seed);
+        left.done.iter().for_each(|note| self.follow(*note));
+        self.look(&left.under_way, seed);
     }
 
     fn follow(&mut self, note: Note) {
         self.steps += 1;
         match note.act {
-            Act::Add | Act::Update => drop(self.state.insert(note.id, note.number)),
+            Act::Add | Act::Update => drop(self.state.insert(note.id, note.word)),
             Act::Remove => {
                 self.state.remove(&note.id);
                 self.removed.push(note.id);
@@ -235,12 +183,12 @@ impl Torture {
         let found: State = ids.iter().map(shown).collect();
         let known: BTreeSet<u64> = self.state.keys().chain(found.keys()).copied().collect();
         let mut added: Vec<u64> =
-            under_way.iter().filter(|note| note.act == Act::Add).map(|note| note.number).collect();
+            under_way.iter().filter(|note| note.act == Act::Add).map(|note| note.word).collect();
         for id in known {
             let (now, before) = (found.get(&id).copied(), self.state.get(&id).copied());
             let of = |act| under_way.iter().find(|note| note.act == act && note.id == id);
             let right = now == before
-                || now.is_some() && now == of(Act::Update).map(|note| note.number)
+                || now.is_some() && now == of(Act::Update).map(|note| note.word)
                 || now.is_none() && of(Act::Remove).is_some()
                 || before.is_none() && added.iter().any(|number| Some(*number) == now);
             assert!(right, "{id:#x}: {before:x?} was acknowledged, {now:x?} found; {under_way:x?}");

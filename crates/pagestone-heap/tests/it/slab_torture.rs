@@ -3,19 +3,20 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use pagestone_heap::{Counts, ErrorKind, RegionFile, SlabShape, Slabs, SlotId, Writer};
-use pagestone_testkit::child::{self, Child};
+use pagestone_testkit::{
+    child,
+    notes::{self, Notes},
+};
 
 use crate::support::{
     Scene, budget, check_clean, mark_of, marked, mix, options, say, seed, trusted,
@@ -34,49 +35,19 @@ const NUMBERS: u64 = 64;
 const SHAPE: SlabShape = SlabShape { object_len: 44, slots: 100, generations: true, mark: 0 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u64)]
 enum Act {
-    Add = 1,
+    Add,
     Remove,
     Set,
     Commit,
 }
 
-/// What a worker is about to do, or has done; the id is an index for a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Note {
-    act: Act,
-    done: bool,
-    id: u64,
-    word: u64,
+impl notes::Act for Act {
+    const ALL: &'static [Self] = &[Self::Add, Self::Remove, Self::Set, Self::Commit];
 }
 
-const NOTE: usize = 32;
-
-impl Note {
-    fn encode(self) -> [u8; NOTE] {
-        let head = (self.act as u64) << 1 | u64::from(self.done);
-        let sum = mix(head ^ self.id.rotate_left(1) ^ self.word.rotate_left(2));
-        let mut bytes = [0; NOTE];
-        for (to, word) in bytes.chunks_mut(8).zip([head, self.id, self.word, sum]) {
-            to.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| bytes[8 * at..].first_chunk().map(|word| u64::from_le_bytes(*word));
-        let head = word(0)?;
-        let acts = [Act::Add, Act::Remove, Act::Set, Act::Commit];
-        let act = *acts.iter().find(|act| (**act as u64) == head >> 1)?;
-        let note = Self { act, done: head & 1 == 1, id: word(1)?, word: word(2)? };
-        (bytes.len() == NOTE && note.encode() == bytes).then_some(note)
-    }
-}
-
-fn notes_of(scene: &Path, worker: usize) -> PathBuf {
-    scene.join(format!("notes{worker}"))
-}
+/// The id is an index for a number.
+type Note = notes::Note<Act>;
 
 /// What the threads of a child share.
 struct Shared {
@@ -129,17 +100,11 @@ impl Shared {
 struct Worker<'w> {
     which: usize,
     next: u64,
-    notes: File,
-    noted: u64,
+    notes: Notes,
     shared: &'w Shared,
 }
 
 impl Worker<'_> {
-    fn note(&mut self, note: Note) {
-        self.notes.write_all_at(&note.encode(), self.noted).unwrap();
-        self.noted += NOTE as u64;
-    }
-
     fn step(&mut self) {
         self.next += 1;
         let (dice, shared) = (mix(self.next), self.shared);
@@ -163,14 +128,14 @@ impl Worker<'_> {
         let mut note = Note { act, done: false, id, word };
         let mut writer = shared.file.writer();
         // Inside, so that what is noted of a number is in the order of the changes.
-        self.note(note);
+        self.notes.add(note);
         match (act, picked) {
             (Act::Commit, _) => writer.commit().unwrap(),
             (Act::Set, _) => {
                 // Each worker sets its own.
                 note.id = index * WORKERS as u64 + self.which as u64;
                 let index = u32::try_from(note.id).unwrap();
-                self.note(note);
+                self.notes.add(note);
                 shared.counts.set(&mut writer, index, word).unwrap();
             }
             (_, Some(id)) => shared.slabs.remove(&mut writer, id).unwrap(),
@@ -178,7 +143,7 @@ impl Worker<'_> {
         }
         drop(writer);
         note.done = true;
-        self.note(note);
+        self.notes.add(note);
         if act == Act::Add {
             shared.live.lock().unwrap().push(SlotId::from_bits(note.id));
             let place = usize::try_from(dice >> 20).unwrap_or(0) % WATCHED;
@@ -197,9 +162,9 @@ fn child_changes() {
     thread::scope(|scope| {
         let shared = &shared;
         for which in 0..WORKERS {
-            let notes = File::create(notes_of(dir, which)).unwrap();
+            let notes = Notes::create(dir, which);
             let next = mix(seed) << 20 & u64::MAX >> 2 | (which as u64) << 62;
-            let mut worker = Worker { which, next, notes, noted: 0, shared };
+            let mut worker = Worker { which, next, notes, shared };
             scope.spawn(move || {
                 loop {
                     worker.step();
@@ -225,28 +190,12 @@ struct Torture {
 
 impl Torture {
     fn round(&mut self, seed: u64) {
-        let dir = self.scene.path("").to_str().unwrap().to_owned();
-        for worker in 0..WORKERS {
-            std::fs::remove_file(notes_of(Path::new(&dir), worker)).ok();
-        }
-        let mut child = Child::start("slab_torture::child_changes", &format!("{seed} {dir}"));
-        child.wait_for(1);
-        let (start, life) = (Instant::now(), Duration::from_micros(mix(seed) % 60_000));
-        while start.elapsed() < life {
-            thread::yield_now();
-        }
-        child.kill(0);
-        self.kills += 1;
-        let mut under_way = Vec::new();
+        let dir = self.scene.path("");
         // The remover comes last: what it removed was noted by who added it.
-        for worker in 0..WORKERS {
-            let bytes = std::fs::read(notes_of(Path::new(&dir), worker)).unwrap_or_default();
-            // What the kill cut was not noted.
-            let notes: Vec<Note> = bytes.chunks(NOTE).map_while(Note::decode).collect();
-            under_way.extend(notes.last().filter(|note| !note.done).copied());
-            notes.iter().filter(|note| note.done).for_each(|note| self.follow(*note));
-        }
-        self.look(&under_way, seed);
+        let left = notes::kill_midway("slab_torture::child_changes", &dir, (WORKERS, seed));
+        self.kills += 1;
+        left.done.iter().for_each(|note| self.follow(*note));
+        self.look(&left.under_way, seed);
     }
 
     fn follow(&mut self, note: Note) {
