@@ -2,6 +2,7 @@
 
 mod driver; // everything that can be asked of a file
 pub(crate) mod forge; // checksums made right again
+mod flips; // every byte that is used
 mod logs; // entries and their segments
 mod slabs; // objects in slots, and numbers
 mod moving; // bytes that change while a reader has the file open

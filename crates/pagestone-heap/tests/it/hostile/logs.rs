@@ -7,13 +7,11 @@ use pagestone_heap::{BlockId, RegionFile, Verify};
 use super::{
     Bench,
     driver::{Outcome, WAYS},
+    flips::Flips,
     forge::{Image, UNIT},
     written,
 };
-use crate::{
-    crash::place::Place,
-    support::{Dice, Scene, budget, marked, options, say, seed},
-};
+use crate::support::{Dice, Scene, budget, marked, options, seed};
 
 const SEGMENT: u8 = 5;
 const ENTRY: u8 = 253;
@@ -59,50 +57,9 @@ fn log(closed: bool) -> (Image, Entries) {
 #[test]
 fn no_flip_gives_wrong_bytes_unseen() {
     let (image, held) = log(true);
-    let mut place = Place::new();
-    // A superblock that is damaged is a commit that was torn: the one before it counts.
-    let word = |at: usize| image.bytes.get(at..at + 8).is_some_and(|word| word != [0; 8]);
-    let used = |at: &usize| {
-        let at = *at / 8 * 8;
-        8192 <= at && (word(at - 8) || word(at) || word(at + 8))
-    };
-    let places: Vec<usize> = written(&image).into_iter().filter(used).collect();
-    let mut bytes = image.bytes.clone();
-    let (mut refused, mut found, mut right) = (0, 0, 0);
-    let (start, budget) = (Instant::now(), budget(3.0));
-    // A step that shares no factor with the number of places visits all of them, mixed.
-    let (mut nth, count) = (0, places.len());
-    let step = (count * 5 / 8..2 * count)
-        .find(|step| super::gcd(*step as u64, count as u64) == 1)
-        .unwrap();
-    while nth < count && start.elapsed() < budget {
-        let flipped = places[nth * step % count];
-        nth += 1;
-        bytes[flipped] ^= 1 << (flipped % 8);
-        place.install(&bytes);
-        bytes[flipped] ^= 1 << (flipped % 8);
-        let at = place.at();
-        let (shown, _) = place.watched(|| {
-            let file = options().untrusted(true).open(at).map_err(|error| error.to_string())?;
-            let report = file.verify(Verify::new()).map_err(|error| error.to_string())?;
-            Ok(report.is_clean().then(|| entries(&file).unwrap()))
-        });
-        match shown {
-            Err(error) => {
-                assert!(!error.starts_with("panic"), "byte {flipped:#x} flipped: {error}");
-                refused += 1;
-            }
-            Ok(None) => found += 1,
-            Ok(Some(shown)) => {
-                right += 1;
-                assert!(shown == held, "byte {flipped:#x} flipped: wrong, and nobody says so");
-            }
-        }
-    }
-    say(&format!(
-        "hostile: flips of a log: {nth} of {count}, {refused} refused, {found} found by verify, \
-         {right} right"
-    ));
+    let is_bare = &|_: usize| false;
+    let (image, expected) = (&image, &held);
+    Flips { what: "a log", image, expected, show: entries, is_bare }.check(3.0);
 }
 
 #[test]

@@ -2,18 +2,16 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use pagestone_heap::{BlockId, RegionFile, SlabShape, SlotId, Verify};
+use pagestone_heap::{BlockId, RegionFile, SlabShape, SlotId};
 
 use super::{
     Bench,
     driver::{Outcome, WAYS},
+    flips::Flips,
     forge::{Image, Region},
     written,
 };
-use crate::{
-    crash::place::Place,
-    support::{Dice, Scene, budget, marked, options, say, seed},
-};
+use crate::support::{Dice, Scene, budget, marked, seed};
 
 const SLAB: u8 = 6;
 /// Classes of words in slot tables.
@@ -101,49 +99,9 @@ fn is_bare(image: &Image, at: usize) -> bool {
 #[test]
 fn flips_are_seen_where_there_are_checksums() {
     let (image, expected) = slabs(true);
-    let mut place = Place::new();
-    let word = |at: usize| image.bytes.get(at..at + 8).is_some_and(|word| word != [0; 8]);
-    let used = |at: &usize| {
-        let at = *at / 8 * 8;
-        8192 <= at && (word(at - 8) || word(at) || word(at + 8))
-    };
-    let places: Vec<usize> = written(&image).into_iter().filter(used).collect();
-    let mut bytes = image.bytes.clone();
-    let (mut refused, mut found, mut right, mut bare) = (0, 0, 0, 0);
-    let (start, budget) = (Instant::now(), budget(2.0));
-    let (mut nth, count) = (0, places.len());
-    let coprime = |step: &usize| super::gcd(*step as u64, count as u64) == 1;
-    let step = (count * 5 / 8..2 * count).find(coprime).unwrap();
-    while nth < count && start.elapsed() < budget {
-        let flipped = places[nth * step % count];
-        nth += 1;
-        bytes[flipped] ^= 1 << (flipped % 8);
-        place.install(&bytes);
-        bytes[flipped] ^= 1 << (flipped % 8);
-        let at = place.at();
-        let (shown, _) = place.watched(|| {
-            let file = options().untrusted(true).open(at).map_err(|error| error.to_string())?;
-            let report = file.verify(Verify::new()).map_err(|error| error.to_string())?;
-            Ok(report.is_clean().then(|| held(&file).unwrap()))
-        });
-        match shown {
-            Err(error) => {
-                assert!(!error.starts_with("panic"), "byte {flipped:#x} flipped: {error}");
-                refused += 1;
-            }
-            Ok(None) => found += 1,
-            Ok(Some(shown)) if shown == expected => right += 1,
-            Ok(Some(_)) => {
-                bare += 1;
-                let seen = !is_bare(&image, flipped);
-                assert!(!seen, "byte {flipped:#x} flipped: wrong, and nobody says so");
-            }
-        }
-    }
-    say(&format!(
-        "hostile: flips of slabs: {nth} of {count}, {refused} refused, {found} found by verify, \
-         {right} right, {bare} of bytes without a checksum"
-    ));
+    let is_bare = &|at: usize| is_bare(&image, at);
+    let (image, expected) = (&image, &expected);
+    Flips { what: "slabs", image, expected, show: held, is_bare }.check(2.0);
 }
 
 #[test]
