@@ -5,27 +5,31 @@ use pagestone_slab::{ObjectId, ObjectStore, PlainId, Pool, PoolId};
 use super::{SlotStore, Value};
 use crate::{Result, must};
 
-/// Byte objects by checked id, as they come.
+/// Byte objects by checked id, with generations or without.
 #[derive(Debug)]
-pub struct Store(ObjectStore);
+pub struct Objects<const GENERATIONS: bool>(ObjectStore);
 
+/// Byte objects by checked id, as they come.
+pub type Store = Objects<true>;
 /// Byte objects without generations.
+pub type PlainStore = Objects<false>;
+
+/// Typed values.
 #[derive(Debug)]
-pub struct PlainStore(ObjectStore);
+pub struct Typed<const WORDS: usize, I: PoolId>(Pool<Value<WORDS>, I>);
 
 /// Typed values by ids of 4 bytes.
-#[derive(Debug)]
-pub struct PlainPool<const WORDS: usize>(Pool<Value<WORDS>, PlainId>);
-
+pub type PlainPool<const WORDS: usize> = Typed<WORDS, PlainId>;
 /// Typed values by checked id.
-#[derive(Debug)]
-pub struct CheckedPool<const WORDS: usize>(Pool<Value<WORDS>, ObjectId>);
+pub type CheckedPool<const WORDS: usize> = Typed<WORDS, ObjectId>;
 
-impl<const WORDS: usize> SlotStore<WORDS> for Store {
+impl<const WORDS: usize, const GENERATIONS: bool> SlotStore<WORDS> for Objects<GENERATIONS> {
     type Id = ObjectId;
 
     fn new() -> Result<Self> {
-        Ok(Self(ObjectStore::new()?))
+        let options = ObjectStore::options();
+        let options = if GENERATIONS { options } else { options.without_generations() };
+        Ok(Self(options.make()?))
     }
 
     #[inline]
@@ -48,95 +52,31 @@ impl<const WORDS: usize> SlotStore<WORDS> for Store {
     }
 }
 
-impl<const WORDS: usize> SlotStore<WORDS> for PlainStore {
-    type Id = ObjectId;
-
-    fn new() -> Result<Self> {
-        Ok(Self(ObjectStore::options().without_generations().make()?))
-    }
-
-    #[inline]
-    fn add(&mut self, value: &Value<WORDS>) -> ObjectId {
-        must(self.0.add(bytemuck::bytes_of(value)))
-    }
-
-    #[inline]
-    fn get(&self, id: &ObjectId) -> u64 {
-        first_word(must(self.0.get(*id)))
-    }
-
-    #[inline]
-    fn remove(&mut self, id: &mut ObjectId) {
-        must(self.0.remove(*id));
-    }
-
-    fn mapped(&mut self) -> Option<u64> {
-        Some(self.0.stats().mapped)
-    }
-}
-
-impl<const WORDS: usize> SlotStore<WORDS> for PlainPool<WORDS> {
-    type Id = PlainId;
+impl<const WORDS: usize, I: PoolId> SlotStore<WORDS> for Typed<WORDS, I> {
+    type Id = I;
 
     fn new() -> Result<Self> {
         Ok(Self(Pool::new()?))
     }
 
     #[inline]
-    fn add(&mut self, value: &Value<WORDS>) -> PlainId {
-        add(&mut self.0, value)
+    fn add(&mut self, value: &Value<WORDS>) -> I {
+        must(self.0.add(value))
     }
 
     #[inline]
-    fn get(&self, id: &PlainId) -> u64 {
-        get(&self.0, *id)
+    fn get(&self, id: &I) -> u64 {
+        must(self.0.get(*id))[0]
     }
 
     #[inline]
-    fn remove(&mut self, id: &mut PlainId) {
+    fn remove(&mut self, id: &mut I) {
         must(self.0.remove(*id));
     }
 
     fn mapped(&mut self) -> Option<u64> {
         Some(self.0.stats().mapped)
     }
-}
-
-impl<const WORDS: usize> SlotStore<WORDS> for CheckedPool<WORDS> {
-    type Id = ObjectId;
-
-    fn new() -> Result<Self> {
-        Ok(Self(Pool::new()?))
-    }
-
-    #[inline]
-    fn add(&mut self, value: &Value<WORDS>) -> ObjectId {
-        add(&mut self.0, value)
-    }
-
-    #[inline]
-    fn get(&self, id: &ObjectId) -> u64 {
-        get(&self.0, *id)
-    }
-
-    #[inline]
-    fn remove(&mut self, id: &mut ObjectId) {
-        must(self.0.remove(*id));
-    }
-
-    fn mapped(&mut self) -> Option<u64> {
-        Some(self.0.stats().mapped)
-    }
-}
-
-#[inline]
-fn add<const WORDS: usize, I: PoolId>(pool: &mut Pool<Value<WORDS>, I>, value: &Value<WORDS>) -> I {
-    must(pool.add(value))
-}
-
-#[inline]
-fn get<const WORDS: usize, I: PoolId>(pool: &Pool<Value<WORDS>, I>, id: I) -> u64 {
-    must(pool.get(id))[0]
 }
 
 #[inline]

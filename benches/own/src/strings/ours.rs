@@ -5,46 +5,25 @@ use pagestone_slab::{ConcurrentInterner, Interner, Symbol};
 use super::StringStore;
 use crate::{Result, must};
 
-/// Strings that stay.
+/// Strings that stay, or that are counted and can go.
 #[derive(Debug)]
-pub struct Ours(Interner<str>);
+pub struct Alone<const COUNTED: bool>(Interner<str>);
 
+/// Strings that stay.
+pub type Ours = Alone<false>;
 /// Strings that are counted and can go.
-#[derive(Debug)]
-pub struct Counted(Interner<str>);
+pub type Counted = Alone<true>;
 
 /// Strings for many threads, asked by one.
 #[derive(Debug)]
 pub struct Shared(ConcurrentInterner<str>);
 
-impl StringStore for Ours {
+impl<const COUNTED: bool> StringStore for Alone<COUNTED> {
     type Symbol = Symbol;
+    const RELEASES: bool = COUNTED;
 
     fn new() -> Result<Self> {
-        Ok(Self(Interner::new()?))
-    }
-
-    #[inline]
-    fn intern(&mut self, string: &str) -> Symbol {
-        must(self.0.intern(string))
-    }
-
-    #[inline]
-    fn resolve<'a>(&'a self, symbol: &'a Symbol) -> &'a str {
-        must(self.0.resolve(*symbol))
-    }
-
-    fn memory(&mut self, _before: u64) -> Option<u64> {
-        Some(self.0.stats().mapped)
-    }
-}
-
-impl StringStore for Counted {
-    type Symbol = Symbol;
-    const RELEASES: bool = true;
-
-    fn new() -> Result<Self> {
-        Ok(Self(Interner::counted()?))
+        Ok(Self(if COUNTED { Interner::counted()? } else { Interner::new()? }))
     }
 
     #[inline]
