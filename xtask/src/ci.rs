@@ -72,6 +72,8 @@ fn steps(packages: &[Package]) -> Vec<Step> {
     for command in packages.iter().flat_map(features::commands) {
         steps.push(Step::cargo(&format!("feature {}", command.name), &command.args, CLIPPY));
     }
+    let fuzz = "check --manifest-path fuzz/Cargo.toml --no-default-features";
+    steps.push(Step::cargo("fuzz targets", fuzz, None));
     steps.push(Step::cargo("deny", "deny check bans licenses sources", deny));
     steps
 }
@@ -136,8 +138,17 @@ mod tests {
         let package = Package { name: "a".into(), features: vec!["b".into()], has_lib: true };
         let steps = steps(&[package]);
         let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
-        let expected =
-            ["format", "clippy", "tidy", "test", "doc", "feature a", "feature a/b", "deny"];
+        let expected = [
+            "format",
+            "clippy",
+            "tidy",
+            "test",
+            "doc",
+            "feature a",
+            "feature a/b",
+            "fuzz targets",
+            "deny",
+        ];
         assert_eq!(names, expected);
     }
 

@@ -42,7 +42,8 @@ struct Cli {
 enum Command {
     /// Check the rules of the style guide that a program can check.
     Tidy,
-    /// Run every check: format, clippy, tidy, tests, docs, each feature alone, cargo deny.
+    /// Run every check: format, clippy, tidy, tests, docs, each feature alone, fuzz targets,
+    /// cargo deny.
     Ci(CiArgs),
     /// Print the inventory of unsafe code.
     Unsafe,
