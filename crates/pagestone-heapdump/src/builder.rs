@@ -171,7 +171,8 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
     reporter.begin(Phase::Objects)?;
     // An eighth of the dump keeps the build's private memory small beside it.
     let sort_memory = summary.dump_len / 8;
-    let objects = Objects::write(&mut tables, staging, sort_memory)?;
+    let id_size = if summary.id_size == 4 { 4 } else { 8 };
+    let objects = Objects::write(&mut tables, staging, (sort_memory, id_size))?;
     (summary.object_count, summary.duplicate_count) = (objects.count, objects.duplicate_count);
     [_, summary.instance_count, summary.object_array_count, summary.primitive_array_count] =
         objects.kind_counts;
@@ -192,7 +193,6 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
     summary.class_count = found.dumped;
     summary.loaded_class_count = found.loaded;
     facts.extend(found.facts);
-    let id_size = if summary.id_size == 4 { 4 } else { 8 };
     let found = Found { classes: classes.entries(), stacks: &stacks, symbols: &symbols, id_size };
     facts.extend(facts::write(found, staging, &mut stage::pages(&summary, staging)?)?);
     let mut manifest = Manifest { summary, tables: facts };

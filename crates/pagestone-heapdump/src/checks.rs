@@ -138,9 +138,12 @@ impl Checks {
         Ok(Arc::new(Self { sums, count, roots, seen }))
     }
 
-    /// The checksums of one file that the manifest names.
-    pub(crate) fn of(self: &Arc<Self>, manifest: &Manifest, path: &Path) -> Result<BlockChecks> {
-        let name = manifest::name_of(path);
+    /// The checksums of one file that the manifest names; `path` stands in errors.
+    pub(crate) fn of(
+        self: &Arc<Self>,
+        manifest: &Manifest,
+        (name, path): (&str, &Path),
+    ) -> Result<BlockChecks> {
         let mut first = 0_u64;
         for facts in manifest.tables.iter().filter(|facts| is_covered(facts)) {
             if facts.name == name {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use pagestone_heap as heap;
+use pagestone_index as index;
 use pagestone_slab as slab;
 use pagestone_storage as storage;
 
@@ -61,6 +62,8 @@ enum Cause {
     Heap(heap::Error),
     #[error(transparent)]
     Slab(slab::Error),
+    #[error(transparent)]
+    Index(index::Error),
     #[error("{}: {what}", path.display())]
     Refused { kind: ErrorKind, path: PathBuf, what: String },
     #[error("{}: {what}: expected {expected}, found {found}", path.display())]
@@ -80,6 +83,7 @@ impl Error {
             Cause::Storage(source) => kind_of_storage(source.kind()),
             Cause::Heap(source) => kind_of_heap(source.kind()),
             Cause::Slab(source) => kind_of_slab(source),
+            Cause::Index(source) => kind_of_index(source.kind()),
             Cause::Refused { kind, .. } | Cause::Corrupt { kind, .. } => *kind,
             Cause::Filter { .. } => ErrorKind::InvalidFilter,
             Cause::Cancelled => ErrorKind::Cancelled,
@@ -160,6 +164,23 @@ fn kind_of_heap(kind: heap::ErrorKind) -> ErrorKind {
     }
 }
 
+fn kind_of_index(kind: index::ErrorKind) -> ErrorKind {
+    match kind {
+        index::ErrorKind::NotFound => ErrorKind::NotFound,
+        index::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+        index::ErrorKind::Truncated => ErrorKind::Truncated,
+        index::ErrorKind::Corrupt
+        | index::ErrorKind::Foreign
+        | index::ErrorKind::SchemaMismatch
+        | index::ErrorKind::OutOfRange => ErrorKind::Corrupt,
+        index::ErrorKind::OutOfSpace => ErrorKind::OutOfSpace,
+        index::ErrorKind::Locked => ErrorKind::Locked,
+        index::ErrorKind::UnknownVersion => ErrorKind::UnknownVersion,
+        index::ErrorKind::Unsupported | index::ErrorKind::InvalidArgument => ErrorKind::Unsupported,
+        _ => ErrorKind::Io,
+    }
+}
+
 fn kind_of_slab(source: &slab::Error) -> ErrorKind {
     match source.kind() {
         slab::ErrorKind::OutOfSpace => ErrorKind::OutOfSpace,
@@ -191,6 +212,13 @@ impl From<heap::Error> for Error {
     #[cold]
     fn from(source: heap::Error) -> Self {
         Cause::Heap(source).into()
+    }
+}
+
+impl From<index::Error> for Error {
+    #[cold]
+    fn from(source: index::Error) -> Self {
+        Cause::Index(source).into()
     }
 }
 

@@ -5,8 +5,10 @@ use crate::{class_dump::FieldType, varint};
 
 /// Names of the stores in the region file.
 pub(crate) mod store {
-    /// The interner of field, method, signature and file names.
+    /// The interner of short field, method, signature and file names.
     pub(crate) const NAMES: &str = "names";
+    /// Blocks with the long ones.
+    pub(crate) const LONG_NAMES: &str = "long_names";
     /// Blocks with the fields of classes.
     pub(crate) const LAYOUTS: &str = "layouts";
     /// Blocks with stack traces.
@@ -16,10 +18,58 @@ pub(crate) mod store {
 /// In the place of a block's id: no block.
 pub(crate) const NO_BLOCK: u64 = u64::MAX;
 
-/// A field: the bits of the symbol of its name, its type, and of a static field its value.
+/// Bytes of every name in the interner. A slab has as many strings whatever their length, and one
+/// for each length would be mostly vacant; so all are made as long as this, and longer names lie
+/// in blocks.
+const SHORT_LEN: usize = 48;
+
+/// Stands behind a short name; no byte of UTF-8.
+const PADDING: u8 = 0xff;
+
+/// Where a name lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamePlace {
+    /// The bits of its symbol.
+    Short(u32),
+    /// The bits of its block.
+    Long(u64),
+}
+
+impl NamePlace {
+    /// The number that names it, never 0; none for a block that no file has.
+    pub(crate) fn number(self) -> Option<u64> {
+        match self {
+            Self::Short(symbol) => u64::from(symbol).checked_mul(2),
+            Self::Long(block) => block.checked_mul(2)?.checked_add(1),
+        }
+    }
+
+    /// The place that a number names, if it does.
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        if number & 1 == 1 {
+            return Some(Self::Long(number >> 1));
+        }
+        u32::try_from(number >> 1).ok().map(Self::Short)
+    }
+}
+
+/// A name as the interner has it; none for one that is too long.
+pub(crate) fn padded(name: &str) -> Option<[u8; SHORT_LEN]> {
+    let mut padded = [PADDING; SHORT_LEN];
+    padded.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    Some(padded)
+}
+
+/// The bytes of a name from those in the interner.
+pub(crate) fn unpadded(padded: &[u8]) -> &[u8] {
+    let len = padded.iter().position(|&byte| byte == PADDING).unwrap_or(padded.len());
+    padded.get(..len).unwrap_or(padded)
+}
+
+/// A field: the number of its name, its type, and of a static field its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredField {
-    pub(crate) name: u32,
+    pub(crate) name: u64,
     pub(crate) field_type: FieldType,
     pub(crate) value: u64,
 }
@@ -36,12 +86,12 @@ impl StoredLayout {
     pub(crate) fn encode(&self, into: &mut Vec<u8>) {
         varint::push(into, count(self.fields.len()));
         for field in &self.fields {
-            varint::push(into, u64::from(field.name));
+            varint::push(into, field.name);
             into.push(field.field_type.code());
         }
         varint::push(into, count(self.statics.len()));
         for field in &self.statics {
-            varint::push(into, u64::from(field.name));
+            varint::push(into, field.name);
             into.push(field.field_type.code());
             varint::push(into, field.value);
         }
@@ -62,18 +112,18 @@ impl StoredLayout {
 }
 
 fn field(bytes: &mut &[u8]) -> Option<StoredField> {
-    let name = u32::try_from(varint::take(bytes)?).ok()?;
+    let name = varint::take(bytes)?;
     let (&code, rest) = bytes.split_first()?;
     *bytes = rest;
     Some(StoredField { name, field_type: FieldType::from_code(code)?, value: 0 })
 }
 
-/// A frame of a stack trace. Names are the bits of symbols, 0 for none.
+/// A frame of a stack trace. Names are numbers of places, 0 for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredFrame {
-    pub(crate) method: u32,
-    pub(crate) signature: u32,
-    pub(crate) source: u32,
+    pub(crate) method: u64,
+    pub(crate) signature: u64,
+    pub(crate) source: u64,
     /// One more than the class ordinal, 0 where the class is unknown.
     pub(crate) class: u32,
     pub(crate) line: i32,
@@ -83,8 +133,8 @@ pub(crate) struct StoredFrame {
 pub(crate) fn encode_frames(frames: &[StoredFrame], into: &mut Vec<u8>) {
     varint::push(into, count(frames.len()));
     for frame in frames {
-        for number in [frame.method, frame.signature, frame.source, frame.class] {
-            varint::push(into, u64::from(number));
+        for number in [frame.method, frame.signature, frame.source, u64::from(frame.class)] {
+            varint::push(into, number);
         }
         varint::push(into, varint::fold(i64::from(frame.line)));
     }
@@ -93,13 +143,12 @@ pub(crate) fn encode_frames(frames: &[StoredFrame], into: &mut Vec<u8>) {
 /// Reads the bytes of a block; none where they are no stack trace.
 pub(crate) fn decode_frames(mut bytes: &[u8]) -> Option<Vec<StoredFrame>> {
     let mut frames = Vec::new();
-    let number = |bytes: &mut &[u8]| u32::try_from(varint::take(bytes)?).ok();
     for _ in 0..varint::take(&mut bytes)? {
         frames.push(StoredFrame {
-            method: number(&mut bytes)?,
-            signature: number(&mut bytes)?,
-            source: number(&mut bytes)?,
-            class: number(&mut bytes)?,
+            method: varint::take(&mut bytes)?,
+            signature: varint::take(&mut bytes)?,
+            source: varint::take(&mut bytes)?,
+            class: u32::try_from(varint::take(&mut bytes)?).ok()?,
             line: i32::try_from(varint::unfold(varint::take(&mut bytes)?)).ok()?,
         });
     }
@@ -112,8 +161,25 @@ fn count(len: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{StoredField, StoredFrame, StoredLayout, decode_frames, encode_frames};
+    use super::{
+        NamePlace, StoredField, StoredFrame, StoredLayout, decode_frames, encode_frames, padded,
+        unpadded,
+    };
     use crate::{class_dump::FieldType, format::Primitive};
+
+    #[test]
+    fn names_come_back() {
+        for len in 0..=48 {
+            let name: String = "αx".chars().cycle().take(len * 2 / 3).collect();
+            assert_eq!(unpadded(&padded(&name).unwrap()), name.as_bytes());
+        }
+        assert_eq!(padded(&"x".repeat(49)), None);
+        for place in [NamePlace::Short(1), NamePlace::Short(u32::MAX), NamePlace::Long(1 << 62)] {
+            assert_eq!(NamePlace::from_number(place.number().unwrap()), Some(place));
+        }
+        assert_eq!(NamePlace::Long(1 << 63).number(), None);
+        assert_eq!(NamePlace::from_number(1 << 40), None);
+    }
 
     #[test]
     fn layouts_and_frames_come_back_and_nothing_else_is_one() {

@@ -11,12 +11,12 @@ mod diff; // two dumps
 mod strings; // what strings say
 mod content; // fields, elements, stack traces
 mod names; // the names of classes
-mod tables; // the files, checked at open
+mod tables; // the files
 mod relation; // lists of objects
 mod entries; // the tree of dominators, entry by entry
-mod mapped; // one mapped file
+mod mapped; // one file, mapped when needed
 
-use std::{cmp::Reverse, fmt, path::Path};
+use std::{cmp::Reverse, fmt, path::Path, sync::Arc};
 
 use pagestone_storage::TrustedDir;
 
@@ -32,30 +32,34 @@ pub use self::{
     strings::StringValue,
     tree::{Biggest, Retained},
 };
-use self::{content::Content, mapped::Opener, names::Names, tables::Tables};
+use self::{content::Content, mapped::Files, names::Names, tables::Tables};
 use crate::{
-    checks::Checks,
     error::Result,
     layout::{KindCode, origin},
-    manifest::{self, Manifest},
+    manifest,
     summary::{Summary, TableFacts},
 };
 
 /// A finished index of a heap dump.
 ///
-/// Holding one guarantees that the manifest and the class tables had their checksums and every
-/// file its length when it was opened. Each 32 KiB of the other files are compared with their
-/// checksum when an answer first needs them: a damaged index gives errors, not other answers. The files are mapped, so many indexes can be open, in many
-/// processes; nothing is ever written.
+/// Holding one guarantees that the manifest had its checksum and every file its length when it was
+/// opened. A file is mapped when an answer first needs it, and each 32 KiB of it are compared with
+/// their checksum when an answer first needs those: a damaged index gives errors, which name the
+/// file, not other answers. The files are mapped, so many indexes can be open, in many processes;
+/// nothing is ever written.
+///
+/// Where a build replaces an index that is open, answers from files that were mapped stay as they
+/// were; a question that needs another file is an error until the new index is opened.
 pub struct HeapIndex {
-    manifest: Manifest,
+    files: Arc<Files>,
     tables: Tables,
     names: Names,
     content: Content,
 }
 
 impl HeapIndex {
-    /// Opens the index in `dir`; O(classes), whatever the size of the dump.
+    /// Opens the index in `dir`, in constant time: reads the manifest and compares the lengths of
+    /// all other files with it. Each is mapped by the first question that needs it.
     ///
     /// # Errors
     ///
@@ -65,11 +69,13 @@ impl HeapIndex {
     pub fn open(dir: &TrustedDir) -> Result<Self> {
         let manifest = manifest::read(dir.path())?;
         tables::check_lens(dir.path(), &manifest)?;
-        let opener = Opener { dir, manifest: &manifest, checks: &Checks::open(dir, &manifest)? };
-        let tables = Tables::open(opener)?;
-        let names = Names::open(dir.path(), &manifest)?;
-        let content = Content::open(opener)?;
-        Ok(Self { manifest, tables, names, content })
+        let files = Files::open(dir, manifest)?;
+        Ok(Self {
+            tables: Tables::new(&files)?,
+            names: Names::new(&files)?,
+            content: Content::new(&files)?,
+            files,
+        })
     }
 
     /// Returns the directory's path.
@@ -81,13 +87,13 @@ impl HeapIndex {
     /// Returns what the index says about its dump as a whole.
     #[must_use]
     pub fn summary(&self) -> &Summary {
-        &self.manifest.summary
+        &self.files.manifest.summary
     }
 
     /// Returns the files of the index.
     #[must_use]
     pub fn tables(&self) -> &[TableFacts] {
-        &self.manifest.tables
+        &self.files.manifest.tables
     }
 
     /// Returns all classes with instances, the first by `rank` first, those that are equal by
@@ -186,24 +192,24 @@ impl HeapIndex {
     /// The object with an ordinal and id.
     fn object_at(&self, (ordinal, id): (u32, u64)) -> Result<Object<'_>> {
         let record = self.tables.object(ordinal)?;
-        let kind = match self.tables.kind(&record)? {
+        let kind = match record.kind {
             KindCode::Class => ObjectKind::Class,
             KindCode::Instance => ObjectKind::Instance,
             KindCode::ObjectArray => ObjectKind::ObjectArray,
             KindCode::PrimitiveArray => ObjectKind::PrimitiveArray,
         };
-        let class = self.tables.class(record.class_ordinal())?;
+        let class = self.tables.class(record.class)?;
         let is_primitive = class.origin.get() & origin::PRIMITIVE_ARRAY != 0;
         if is_primitive != (kind == ObjectKind::PrimitiveArray) {
-            return Err(self.tables.corrupt_object("class", record.class_ordinal()));
+            return Err(self.tables.corrupt_object("class", record.class));
         }
         Ok(Object {
             id,
             kind,
             class_id: class.id.get(),
             class_name: self.names.get(&class)?,
-            payload_len: u64::from(self.tables.payload_len(ordinal, &record)?),
-            value_offset: record.value_offset(),
+            payload_len: u64::from(record.payload_len),
+            value_offset: record.value_offset,
         })
     }
 
@@ -213,7 +219,7 @@ impl HeapIndex {
     ///
     /// `Corrupt` and `Truncated`, naming the first file that differs; `Io`.
     pub fn verify(&self) -> Result<()> {
-        tables::verify(self.path(), &self.manifest)
+        tables::verify(self.path(), &self.files.manifest)
     }
 }
 
@@ -236,7 +242,7 @@ impl fmt::Debug for HeapIndex {
         formatter
             .debug_struct("HeapIndex")
             .field("path", &self.path())
-            .field("summary", &self.manifest.summary)
+            .field("summary", &self.files.manifest.summary)
             .finish_non_exhaustive()
     }
 }

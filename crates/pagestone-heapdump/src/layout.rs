@@ -4,7 +4,8 @@
 use std::{mem::offset_of, ops::Range};
 
 use bytemuck::{Pod, Zeroable};
-use pagestone_storage::le::{U16, U32, U64, U128};
+use pagestone_index::Record;
+use pagestone_storage::le::{U32, U64, U128};
 
 /// One object while an index is built. See docs/format.md, "Found record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -13,30 +14,22 @@ pub(crate) struct FoundRecord {
     pub(crate) id: U64,
     pub(crate) value_offset: U64,
     pub(crate) payload_len: U32,
-    pub(crate) class_and_kind: U32, // as in `ObjectRecord`
+    pub(crate) class_and_kind: U32, // as in `FormRecord`
 }
 const _: () = assert!(size_of::<FoundRecord>() == 24 && align_of::<FoundRecord>() == 1);
 const _: () = assert!(offset_of!(FoundRecord, class_and_kind) == 20);
 
-/// One object. See docs/format.md, "Object record".
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+/// What many objects have in common. See docs/format.md, "Form record".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct ObjectRecord {
-    pub(crate) value_offset: [u8; 5], // little-endian
-    pub(crate) payload_len: U16,      // or `PAYLOAD_LONG`
-    pub(crate) class_and_kind: U32,   // class ordinal in the low 28 bits, kind above
+pub(crate) struct FormRecord {
+    pub(crate) class_and_kind: U32, // class ordinal in the low 28 bits, kind above
+    pub(crate) payload_len: U32,    // where it is always the same
+    pub(crate) unit: u8,            // else payloads are a number of these; 0 where it is the same
+    pub(crate) lead: u8,
 }
-const _: () = assert!(size_of::<ObjectRecord>() == 11 && align_of::<ObjectRecord>() == 1);
-const _: () = assert!(offset_of!(ObjectRecord, class_and_kind) == 7);
-
-/// An object whose payload does not fit its record. See docs/format.md, "Long payload record".
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-pub(crate) struct LongPayloadRecord {
-    pub(crate) object: U32,
-    pub(crate) payload_len: U32,
-}
-const _: () = assert!(size_of::<LongPayloadRecord>() == 8);
+const _: () = assert!(size_of::<FormRecord>() == 10 && align_of::<FormRecord>() == 1);
+const _: () = assert!(offset_of!(FormRecord, lead) == 9);
 
 /// The ids of up to 64 objects. See docs/format.md, "Id block record".
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -70,9 +63,10 @@ pub(crate) struct FoundRootRecord {
 const _: () = assert!(size_of::<FoundRootRecord>() == 17 && offset_of!(FoundRootRecord, tag) == 16);
 
 /// One value of strings. See docs/format.md, "String record".
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable, Record)]
 #[repr(C)]
 pub(crate) struct StringRecord {
+    #[index(canonical)]
     pub(crate) fingerprint: U64,
     pub(crate) object: U32,
     pub(crate) end: U32,
@@ -126,13 +120,13 @@ pub(crate) struct SymbolRecord {
 }
 const _: () = assert!(size_of::<SymbolRecord>() == 20 && align_of::<SymbolRecord>() == 1);
 
-/// More classes do not fit an object record.
+/// More classes do not fit a form record.
 pub(crate) const CLASS_COUNT_MAX: u32 = 1 << ORDINAL_BITS;
 
 const ORDINAL_BITS: u32 = 28;
 const ORDINAL_MASK: u32 = 0x0fff_ffff;
 
-/// What kind an object is, as its record says it.
+/// What kind an object is, as its form says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KindCode {
     Class,
@@ -185,9 +179,6 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// In the place of an immediate dominator: nothing but the roots together.
 pub(crate) const ROOTS: u32 = u32::MAX - 1;
 
-/// Stands for a payload whose length is in the table of long ones.
-pub(crate) const PAYLOAD_LONG: u16 = u16::MAX;
-
 /// Packs a class ordinal, below [`CLASS_COUNT_MAX`], and a kind.
 pub(crate) const fn pack_class(ordinal: u32, kind: KindCode) -> U32 {
     U32::new(ordinal & ORDINAL_MASK | kind.code() << ORDINAL_BITS)
@@ -204,27 +195,7 @@ impl FoundRecord {
     }
 }
 
-impl ObjectRecord {
-    /// Packs the facts of an object; none where the offset has more than 40 bits.
-    pub(crate) fn pack(found: &FoundRecord) -> Option<Self> {
-        let [b0, b1, b2, b3, b4, 0, 0, 0] = found.value_offset.get().to_le_bytes() else {
-            return None;
-        };
-        let payload_len = u16::try_from(found.payload_len.get()).unwrap_or(PAYLOAD_LONG).into();
-        let class_and_kind = found.class_and_kind;
-        Some(Self { value_offset: [b0, b1, b2, b3, b4], payload_len, class_and_kind })
-    }
-
-    pub(crate) const fn value_offset(&self) -> u64 {
-        let [b0, b1, b2, b3, b4] = self.value_offset;
-        u64::from_le_bytes([b0, b1, b2, b3, b4, 0, 0, 0])
-    }
-
-    /// Whether the length of the payload is in the table of long ones.
-    pub(crate) const fn is_long(&self) -> bool {
-        self.payload_len.get() == PAYLOAD_LONG
-    }
-
+impl FormRecord {
     pub(crate) const fn class_ordinal(&self) -> u32 {
         self.class_and_kind.get() & ORDINAL_MASK
     }
@@ -234,6 +205,9 @@ impl ObjectRecord {
         KindCode::try_from(self.class_and_kind.get() >> ORDINAL_BITS)
     }
 }
+
+/// How many objects a block packs.
+pub(crate) const OBJECT_BLOCK_LEN: usize = 64;
 
 /// How many ids a block packs.
 pub(crate) const ID_BLOCK_LEN: usize = 64;

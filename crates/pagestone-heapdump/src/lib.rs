@@ -10,6 +10,7 @@ mod index; // the finished index and its answers
 mod summary; // the dump as a whole
 mod damage; // what of a dump could not be read
 mod ids; // object ids, packed
+mod objects; // what objects are and where they lie, packed
 mod lists; // lists of objects, packed
 mod tree; // the tree of dominators, packed
 mod varint; // short numbers in few bytes

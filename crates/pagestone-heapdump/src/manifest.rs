@@ -16,8 +16,9 @@ use crate::{
 /// The names of the files of an index.
 pub(crate) mod file {
     pub(crate) const MANIFEST: &str = "manifest";
-    pub(crate) const OBJECTS: &str = "objects.rec";
-    pub(crate) const LONG_PAYLOADS: &str = "long_payloads.rec";
+    pub(crate) const OBJECT_HEADS: &str = "objects.heads";
+    pub(crate) const OBJECTS: &str = "objects.packed";
+    pub(crate) const FORMS: &str = "forms.rec";
     pub(crate) const ID_BLOCKS: &str = "ids.rec";
     pub(crate) const ID_WORDS: &str = "ids.words";
     pub(crate) const CLASSES: &str = "classes.rec";
@@ -30,7 +31,10 @@ pub(crate) mod file {
     pub(crate) const TREE_HEADS: &str = "tree.heads";
     pub(crate) const TREE: &str = "tree.entries";
     pub(crate) const BIGGEST: &str = "biggest.rec";
-    pub(crate) const STRINGS: &str = "strings.rec";
+    /// A table directory, and its files.
+    pub(crate) const STRINGS: &str = "strings";
+    pub(crate) const STRING_FILES: [&str; 3] =
+        ["strings/manifest", "strings/rows.1.rec", "strings/rows.1.rec.meta"];
     pub(crate) const STRING_OBJECTS: &str = "string_objects.rec";
     pub(crate) const CHECKS: &str = "checks.rec";
     /// Made by the first note; the manifest does not list it.
@@ -46,10 +50,11 @@ pub(crate) mod file {
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.
-    pub(crate) const ALL: [&str; 26] = [
+    pub(crate) const ALL: [&str; 29] = [
         MANIFEST,
+        OBJECT_HEADS,
         OBJECTS,
-        LONG_PAYLOADS,
+        FORMS,
         ID_BLOCKS,
         ID_WORDS,
         CLASSES,
@@ -62,7 +67,9 @@ pub(crate) mod file {
         TREE_HEADS,
         TREE,
         BIGGEST,
-        STRINGS,
+        STRING_FILES[0],
+        STRING_FILES[1],
+        STRING_FILES[2],
         STRING_OBJECTS,
         CHECKS,
         NOTES,
@@ -96,7 +103,10 @@ pub(crate) const INSTANCES: ListFiles =
 
 /// The first word of a manifest; the version of the format follows.
 const MAGIC: &str = "pagestone-heapdump-index";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+
+/// The table of objects of former versions.
+const FORMER_OBJECTS: &str = "objects.rec";
 
 /// No manifest is longer: it lists a bounded number of things.
 const LEN_MAX: u64 = 1 << 20;
@@ -156,10 +166,15 @@ pub(crate) fn is_file_name(name: &str) -> bool {
     file::ALL.contains(&name)
 }
 
+/// Whether an entry of an index's directory has this name: a file, or the directory of some.
+pub(crate) fn is_entry_name(name: &str) -> bool {
+    file::ALL.iter().any(|file| file.split('/').next() == Some(name))
+}
+
 /// Whether the directory is an index, damaged or not: it has a manifest that begins like one, or
 /// the table of objects.
 pub(crate) fn is_one(directory: &Path) -> bool {
-    if directory.join(file::OBJECTS).is_file() {
+    if [file::OBJECTS, FORMER_OBJECTS].iter().any(|name| directory.join(name).is_file()) {
         return true;
     }
     let path = directory.join(file::MANIFEST);

@@ -189,7 +189,7 @@ fn info_is_that_of_the_truth() {
         "JAVA PROFILE 1.0.2",
         "2026-11-20 22:02:56 UTC",
         "33,695",
-        "objects.rec",
+        "objects.packed",
     ]);
 }
 
@@ -208,7 +208,7 @@ fn a_build_says_what_it_made() {
 
     run("heapdump build", &dump, "").code(3).says(&["app.index", "--replace"]);
     let people = run("heapdump build", &dump, "--replace").code(0);
-    people.shows(&["objects.rec", "rows", "bytes", "byte[]", "921,720", " ms"]);
+    people.shows(&["objects.packed", "rows", "bytes", "byte[]", "921,720", " ms"]);
 }
 
 #[test]

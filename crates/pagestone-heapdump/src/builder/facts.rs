@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use pagestone_heap::{Backup, Heap, RegionFile, Writer};
-use pagestone_slab::{FileInterner, SlabFile as _, Symbol};
+use pagestone_slab::{FileInterner, SlabFile as _};
 use pagestone_storage::le::U64;
 
 use super::{
@@ -12,8 +12,10 @@ use super::{
 };
 use crate::{
     class_dump::{self, FieldFacts, StaticFacts},
-    error::Result,
-    facts::{NO_BLOCK, StoredField, StoredFrame, StoredLayout, encode_frames, store},
+    error::{Error, ErrorKind, Result},
+    facts::{
+        self, NO_BLOCK, NamePlace, StoredField, StoredFrame, StoredLayout, encode_frames, store,
+    },
     layout::{TraceRecord, origin},
     manifest::{self, file},
     name,
@@ -44,9 +46,9 @@ pub(super) fn write(
     let reserve = pages.len().saturating_mul(16).max(RESERVE_MIN);
     let file = RegionFile::options().reserve(reserve).in_memory()?;
     let (layouts, traces) = (file.heap(store::LAYOUTS)?, file.heap(store::TRACES)?);
-    let interner = file.interner(store::NAMES)?;
+    let (interner, long) = (file.interner(store::NAMES)?, file.heap(store::LONG_NAMES)?);
     let mut writer = file.writer();
-    let names = Names { interner, symbols: found.symbols, known: HashMap::new() };
+    let names = Names { interner, long, symbols: found.symbols, known: HashMap::new() };
     let mut layouts = Layouts { names, heap: layouts, pages, id_size: found.id_size };
     let layout_facts = layouts.write(found.classes, staging, &mut writer)?;
     let trace_facts = write_traces(found, staging, (&mut layouts.names, &traces), &mut writer)?;
@@ -57,25 +59,33 @@ pub(super) fn write(
     Ok([layout_facts, trace_facts, manifest::table_facts::<u8>(&path)?])
 }
 
-/// The symbols of names, by their ids in the dump.
+/// The numbers of names, by their ids in the dump.
 struct Names<'a> {
     interner: FileInterner,
+    long: Heap,
     symbols: &'a Symbols,
-    known: HashMap<u64, Symbol>,
+    known: HashMap<u64, u64>,
 }
 
 impl Names<'_> {
-    fn symbol(&mut self, writer: &mut Writer<'_>, id: u64) -> Result<u32> {
-        if let Some(symbol) = self.known.get(&id) {
-            return Ok(symbol.to_bits());
+    fn number(&mut self, writer: &mut Writer<'_>, id: u64) -> Result<u64> {
+        if let Some(&number) = self.known.get(&id) {
+            return Ok(number);
         }
         let text = match self.symbols.text(id)? {
             Some(text) => name::text(&text),
             None => format!("<symbol {id:#x}>"),
         };
-        let symbol = self.interner.intern(writer, text.as_bytes())?;
-        self.known.insert(id, symbol);
-        Ok(symbol.to_bits())
+        let place = match facts::padded(&text) {
+            Some(short) => NamePlace::Short(self.interner.intern(writer, &short)?.to_bits()),
+            None => NamePlace::Long(self.long.allocate_from(writer, text.as_bytes())?.to_bits()),
+        };
+        let number = place.number().ok_or_else(|| {
+            let path = std::path::Path::new(file::FACTS);
+            Error::refused(ErrorKind::Unsupported, path, "too many names")
+        })?;
+        self.known.insert(id, number);
+        Ok(number)
     }
 }
 
@@ -114,11 +124,11 @@ impl Layouts<'_> {
         let class = class_dump::read(self.pages, dump_offset, self.id_size)?;
         let mut layout = StoredLayout::default();
         for &FieldFacts { name_id, field_type } in &class.fields {
-            let name = self.names.symbol(writer, name_id)?;
+            let name = self.names.number(writer, name_id)?;
             layout.fields.push(StoredField { name, field_type, value: 0 });
         }
         for &StaticFacts { name_id, field_type, value } in &class.statics {
-            let name = self.names.symbol(writer, name_id)?;
+            let name = self.names.number(writer, name_id)?;
             layout.statics.push(StoredField { name, field_type, value });
         }
         Ok(layout)
@@ -171,11 +181,11 @@ fn frame_of(
     (classes, names): (&HashMap<u32, u32>, &mut Names<'_>),
     writer: &mut Writer<'_>,
 ) -> Result<StoredFrame> {
-    let mut symbol = |id| if id == 0 { Ok(0) } else { names.symbol(writer, id) };
+    let mut number = |id| if id == 0 { Ok(0) } else { names.number(writer, id) };
     Ok(StoredFrame {
-        method: symbol(frame.method_name_id)?,
-        signature: symbol(frame.signature_id)?,
-        source: symbol(frame.source_id)?,
+        method: number(frame.method_name_id)?,
+        signature: number(frame.signature_id)?,
+        source: number(frame.source_id)?,
         class: classes.get(&frame.class_serial).copied().unwrap_or(0),
         line: frame.line,
     })

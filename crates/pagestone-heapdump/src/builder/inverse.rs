@@ -4,7 +4,7 @@
 //! divided so that the values of those at hand fit the memory allowed.
 
 use super::{
-    list_stream::ListStream, list_writer::ListWriter, references::for_each_object, stage::Stage,
+    list_stream::ListStream, list_writer::ListWriter, objects::for_each_object, stage::Stage,
 };
 use crate::{
     error::Result,

@@ -1,13 +1,22 @@
 //! The references of all objects as a graph, from the finished files.
 
-use pagestone_storage as storage;
-use storage::{Backing, Options, Records, le::U64};
+use std::path::PathBuf;
 
-use super::{objects::for_each_block, stage::Stage};
+use pagestone_storage as storage;
+use storage::{
+    Backing, Options, Records,
+    le::{U32, U64},
+};
+
+use super::{
+    batch::Batch,
+    objects::{for_each_block, for_each_object},
+    stage::Stage,
+};
 use crate::{
     error::{Error, Result},
     graph::Links,
-    layout::{ClassRecord, KindCode, NONE, ObjectRecord},
+    layout::{ClassRecord, KindCode, NONE},
     lists::{List, STRIDE},
     manifest::{INBOUND, INSTANCES, ListFiles, OUTBOUND, file},
     varint,
@@ -153,6 +162,20 @@ impl ClassObjects {
         Ok(Self { of_class, by_object, is_one })
     }
 
+    /// Writes the class object of each object into a file of its own, where one look finds it.
+    fn write(&self, stage: &Stage<'_, '_>) -> Result<PathBuf> {
+        let path = stage.staging.file("class_objects.tmp");
+        let mut written = Batch::create(&path)?;
+        for_each_object(stage.staging, |object| {
+            written.push(U32::new(match object.kind {
+                KindCode::Class | KindCode::PrimitiveArray => NONE,
+                KindCode::Instance | KindCode::ObjectArray => self.of_class[object.class as usize],
+            }))
+        })?;
+        written.finish()?;
+        Ok(path)
+    }
+
     /// The class whose object this is.
     #[inline]
     fn class(&self, object: u32) -> Option<u32> {
@@ -165,10 +188,10 @@ impl ClassObjects {
 }
 
 /// What objects refer to.
-pub(super) struct Outbound<'c> {
+pub(super) struct Outbound {
     lists: ListLookup,
-    objects: Records<ObjectRecord>,
-    classes: &'c ClassObjects,
+    /// The class object of each object, `NONE` where it refers to none.
+    class_objects: Records<U32>,
     count: u32,
 }
 
@@ -183,14 +206,13 @@ pub(super) struct Inbound<'c> {
 /// Opens the graph of all references and calls `with` with it.
 pub(super) fn with_graph<T>(
     stage: &Stage<'_, '_>,
-    with: impl FnOnce(&Outbound<'_>, &Inbound<'_>) -> Result<T>,
+    with: impl FnOnce(&Outbound, &Inbound<'_>) -> Result<T>,
 ) -> Result<T> {
     let (classes, count) = (ClassObjects::read(stage)?, stage.object_count());
     let options = Options::new().backing(Backing::Map);
     let outbound = Outbound {
         lists: ListLookup::open(stage, &OUTBOUND)?,
-        objects: options.open_read_only(stage.staging.file(file::OBJECTS))?,
-        classes: &classes,
+        class_objects: options.open_read_only(classes.write(stage)?)?,
         count,
     };
     let inbound = Inbound {
@@ -202,19 +224,16 @@ pub(super) fn with_graph<T>(
     with(&outbound, &inbound)
 }
 
-impl Links for Outbound<'_> {
+impl Links for Outbound {
     fn node_count(&self) -> u32 {
         self.count
     }
 
     #[inline]
     fn each(&self, node: u32, mut look: impl FnMut(u32)) -> Result<()> {
-        let record = self.objects.get(u64::from(node))?;
-        if let Ok(KindCode::Instance | KindCode::ObjectArray) = record.kind() {
-            let class = self.classes.of_class[record.class_ordinal() as usize];
-            if class != NONE {
-                look(class);
-            }
+        let class = self.class_objects.get(u64::from(node))?.get();
+        if class != NONE {
+            look(class);
         }
         self.lists.each(node, look)
     }

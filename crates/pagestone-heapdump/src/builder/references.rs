@@ -3,21 +3,20 @@
 //! Objects are visited by ordinal. Their values lie in nearly the same order in the dump, so the
 //! dump is read once, through a bounded number of pages; arrays of primitives are not looked at.
 
-use pagestone_storage as storage;
-use storage::{Backing, Options};
 use zerocopy::{
     FromBytes as _,
     big_endian::{U32, U64},
 };
 
 use super::{
-    list_writer::ListWriter, objects::for_each_block, ranks::Ranks, shapes::Shapes, stage::Stage,
+    list_writer::ListWriter, objects::for_each_object, ranks::Ranks, shapes::Shapes, stage::Stage,
 };
 use crate::{
     class_dump::{self, FieldType},
     error::Result,
-    layout::{KindCode, LongPayloadRecord, ObjectRecord},
-    manifest::{OUTBOUND, file},
+    layout::KindCode,
+    manifest::OUTBOUND,
+    objects::StoredObject,
     pages::{PAGE_LEN, Pages},
     summary::TableFacts,
 };
@@ -116,7 +115,7 @@ impl Resolver {
 impl Pass {
     /// What an object refers to, ascending, without its class.
     #[inline]
-    fn object(&mut self, object: &Visited) -> Result<&[u32]> {
+    fn object(&mut self, object: &StoredObject) -> Result<&[u32]> {
         self.resolver.targets.clear();
         let class = match object.kind {
             KindCode::PrimitiveArray => return Ok(&[]),
@@ -152,7 +151,7 @@ impl Pass {
         Ok(targets)
     }
 
-    fn class(&mut self, object: &Visited) -> Result<()> {
+    fn class(&mut self, object: &StoredObject) -> Result<()> {
         let class = class_dump::read(&mut self.pages, object.value_offset, self.id_size)?;
         class.relatives.iter().for_each(|&id| self.resolver.add(id));
         for field in &class.statics {
@@ -164,8 +163,8 @@ impl Pass {
     }
 
     #[inline]
-    fn instance(&mut self, object: &Visited) -> Result<()> {
-        let Visited { class, payload_len, value_offset, .. } = *object;
+    fn instance(&mut self, object: &StoredObject) -> Result<()> {
+        let StoredObject { class, payload_len, value_offset, .. } = *object;
         let offsets = self.shapes.references(&mut self.pages, (class, payload_len))?;
         let Some(&last) = offsets.last() else { return Ok(()) };
         let id_size = usize::from(self.id_size);
@@ -185,7 +184,7 @@ impl Pass {
         Ok(())
     }
 
-    fn object_array(&mut self, object: &Visited) -> Result<()> {
+    fn object_array(&mut self, object: &StoredObject) -> Result<()> {
         let mut left = u64::from(object.payload_len);
         let mut offset = object.value_offset;
         while 0 < left {
@@ -198,38 +197,4 @@ impl Pass {
         }
         Ok(())
     }
-}
-
-/// An object as the passes over all objects see it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Visited {
-    pub(super) kind: KindCode,
-    pub(super) class: u32,
-    pub(super) payload_len: u32,
-    pub(super) value_offset: u64,
-}
-
-/// Calls `each` with every object in the order of the ordinals.
-pub(super) fn for_each_object(
-    staging: &super::staging::Staging,
-    mut each: impl FnMut(Visited) -> Result<()>,
-) -> Result<()> {
-    let options = Options::new().backing(Backing::File);
-    let objects = options.open_read_only::<ObjectRecord>(staging.file(file::OBJECTS))?;
-    let long = options.open_read_only::<LongPayloadRecord>(staging.file(file::LONG_PAYLOADS))?;
-    let mut next_long = 0;
-    for_each_block(&objects, |block| {
-        for object in block {
-            let mut payload_len = u32::from(object.payload_len.get());
-            if object.is_long() {
-                payload_len = long.get(next_long)?.payload_len.get();
-                next_long += 1;
-            }
-            // The scan wrote no other kind.
-            let Ok(kind) = object.kind() else { continue };
-            let (class, value_offset) = (object.class_ordinal(), object.value_offset());
-            each(Visited { kind, class, payload_len, value_offset })?;
-        }
-        Ok(())
-    })
 }

@@ -10,14 +10,22 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    manifest::{self, file},
+    manifest,
     options::Existing,
     summary::TableFacts,
 };
 
-/// Files of indexes of version 1 that are no more.
-const FORMER: [&str; 5] =
-    ["symbols.rec", "symbols.txt", "dominators.rec", "long_distances.rec", "retained.rec"];
+/// Files of former versions that are no more.
+const FORMER: [&str; 8] = [
+    "symbols.rec",
+    "symbols.txt",
+    "objects.rec",
+    "long_payloads.rec",
+    "strings.rec",
+    "dominators.rec",
+    "long_distances.rec",
+    "retained.rec",
+];
 
 /// A directory `.NAME.building` that becomes `NAME`, or is removed when it is dropped.
 ///
@@ -61,8 +69,22 @@ impl Staging {
         for name in names(&self.path)? {
             let is_kept = tables.iter().any(|table| name == *table.name)
                 || also.is_some_and(|also| name == also);
-            if !is_kept {
-                remove_tree(&self.path.join(name))?;
+            if is_kept {
+                continue;
+            }
+            let path = self.path.join(&name);
+            // Of a table directory that is kept, what its manifest does not name goes.
+            let of_table =
+                |table: &TableFacts| Path::new(&table.name).parent() == Some(name.as_ref());
+            if !tables.iter().any(of_table) {
+                remove_tree(&path)?;
+                continue;
+            }
+            for inner in names(&path)? {
+                let inner = Path::new(&name).join(inner);
+                if !tables.iter().any(|table| inner == Path::new(&table.name)) {
+                    remove_tree(&self.path.join(inner))?;
+                }
             }
         }
         Ok(())
@@ -132,7 +154,7 @@ fn check_vacant(out: &Path, existing: Existing) -> Result<()> {
     let is_ours = |name: &OsString| {
         let name = name.to_string_lossy();
         let name = name.trim_end_matches(".lock");
-        file::ALL.contains(&name) || FORMER.contains(&name)
+        manifest::is_entry_name(name) || FORMER.contains(&name)
     };
     match existing {
         _ if names.is_empty() => Ok(()),

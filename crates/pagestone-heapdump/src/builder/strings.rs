@@ -3,22 +3,23 @@
 //! Every string is read where it lies and given a fingerprint; sorted by it, those of one value
 //! are neighbours. No value is stored a second time, and memory does not grow with their length.
 
+use pagestone_index::{TableBuilder, TableOptions};
 use pagestone_storage as storage;
-use storage::{Backing, Field, Kind, Options, Records};
+use storage::{Backing, Field, Kind, Options};
 
 use super::{
-    batch::Batch, objects::for_each_block, ranks::Ranks, references::for_each_object, stage::Stage,
+    batch::Batch,
+    objects::{ObjectLookup, for_each_block, for_each_object},
+    ranks::Ranks,
+    stage::Stage,
     symbols::Symbols,
 };
 use crate::{
     class_dump::{self, FieldType},
     error::Result,
     format::Primitive,
-    layout::{
-        ClassRecord, FoundStringRecord, KindCode, LongPayloadRecord, ObjectRecord, StringRecord,
-        origin,
-    },
-    manifest::file,
+    layout::{ClassRecord, FoundStringRecord, KindCode, StringRecord, origin},
+    manifest::{self, file},
     name,
     pages::Pages,
     strings::{self, CharArray, StringShape, Text},
@@ -29,7 +30,7 @@ const FINGERPRINT: Field = Field::new(0, Kind::U128);
 
 /// The finished tables.
 pub(super) struct Strings {
-    pub(super) facts: [TableFacts; 2],
+    pub(super) facts: Vec<TableFacts>,
     /// Strings whose characters are in the dump.
     pub(super) count: u64,
     /// Their different values.
@@ -45,16 +46,24 @@ pub(super) fn write(stage: &mut Stage<'_, '_>) -> Result<Strings> {
     // Stable: of one value, the objects stay in order.
     storage.sort_by(FINGERPRINT).stable().memory(stage.memory()).run()?;
     let mut values = Values {
-        records: Batch::create(&stage.staging.file(file::STRINGS))?,
+        records: TableOptions::new()
+            .memory(stage.memory())
+            .create(stage.staging.file(file::STRINGS))?,
+        distinct_count: 0,
         others: Batch::create(&stage.staging.file(file::STRING_OBJECTS))?,
         last: None,
     };
     for_each_block(storage, |block| block.iter().try_for_each(|found| values.push(found)))?;
     let count = storage.len();
     values.end()?;
-    let values_facts = values.records.close()?;
-    let distinct_count = values_facts.record_count;
-    Ok(Strings { facts: [values_facts, values.others.close()?], count, distinct_count })
+    let Values { records, others, distinct_count, .. } = values;
+    drop(records.seal()?);
+    let mut facts = vec![others.close()?];
+    for name in file::STRING_FILES {
+        let measured = manifest::table_facts::<u8>(&stage.staging.file(name))?;
+        facts.push(TableFacts { name: name.to_owned(), ..measured });
+    }
+    Ok(Strings { facts, count, distinct_count })
 }
 
 /// Gives every string a fingerprint.
@@ -65,7 +74,7 @@ fn gather(stage: &mut Stage<'_, '_>, found: &mut Batch<FoundStringRecord>) -> Re
         return Ok(());
     }
     let ranks = Ranks::read(stage.staging, stage.object_count())?;
-    let arrays = Arrays::open(stage)?;
+    let mut objects = ObjectLookup::open(stage.staging)?;
     let staging = stage.staging;
     let mut progress = stage.progress();
     let mut ordinal = 0_u32;
@@ -82,7 +91,7 @@ fn gather(stage: &mut Stage<'_, '_>, found: &mut Batch<FoundStringRecord>) -> Re
         let place = (object.value_offset, object.payload_len);
         let Some(parts) = shape.read(&mut pages, place)? else { return Ok(()) };
         let Some(array) = ranks.ordinal(parts.array_id) else { return Ok(()) };
-        let Some(array) = arrays.get(array)? else { return Ok(()) };
+        let Some(array) = char_array(&mut objects, array)? else { return Ok(()) };
         let Some(text) = Text::new(&parts, &array) else { return Ok(()) };
         let fingerprint = text.fingerprint(&mut pages)?;
         found.push(FoundStringRecord { fingerprint: fingerprint.into(), object: number.into() })
@@ -125,43 +134,22 @@ fn shapes(stage: &Stage<'_, '_>, pages: &mut Pages) -> Result<Vec<(u32, StringSh
     Ok(shapes)
 }
 
-/// Where arrays lie.
-struct Arrays {
-    objects: Records<ObjectRecord>,
-    long: Records<LongPayloadRecord>,
-}
-
-impl Arrays {
-    fn open(stage: &Stage<'_, '_>) -> Result<Self> {
-        let options = Options::new().backing(Backing::Map);
-        Ok(Self {
-            objects: options.open_read_only(stage.staging.file(file::OBJECTS))?,
-            long: options.open_read_only(stage.staging.file(file::LONG_PAYLOADS))?,
-        })
+/// The array with an ordinal; none where the object is no array of primitives.
+#[inline]
+fn char_array(objects: &mut ObjectLookup, ordinal: u32) -> Result<Option<CharArray>> {
+    let object = objects.get(ordinal)?;
+    if object.kind != KindCode::PrimitiveArray {
+        return Ok(None);
     }
-
-    /// The array with an ordinal; none where the object is no array of primitives.
-    #[inline]
-    fn get(&self, ordinal: u32) -> Result<Option<CharArray>> {
-        let record = *self.objects.get(u64::from(ordinal))?;
-        if record.kind() != Ok(KindCode::PrimitiveArray) {
-            return Ok(None);
-        }
-        let primitive = Primitive::ALL.get(record.class_ordinal() as usize).copied();
-        let Some(primitive) = primitive else { return Ok(None) };
-        let mut len = u32::from(record.payload_len.get());
-        if record.is_long() {
-            let object = Field::new(0, Kind::U32);
-            let place = self.long.lower_bound(object, ordinal)?;
-            len = self.long.get(place)?.payload_len.get();
-        }
-        Ok(Some(CharArray { primitive, offset: record.value_offset(), len }))
-    }
+    let primitive = Primitive::ALL.get(object.class as usize).copied();
+    let (offset, len) = (object.value_offset, object.payload_len);
+    Ok(primitive.map(|primitive| CharArray { primitive, offset, len }))
 }
 
 /// Takes strings in the order of their fingerprints.
 struct Values {
-    records: Batch<StringRecord>,
+    records: TableBuilder<StringRecord>,
+    distinct_count: u64,
     /// The objects of each value but the first.
     others: Batch<storage::le::U32>,
     last: Option<FoundStringRecord>,
@@ -184,6 +172,8 @@ impl Values {
         // Fewer than there are objects, whose ordinals have 32 bits.
         let end = u32::try_from(self.others.len()).unwrap_or(u32::MAX).into();
         let fingerprint = strings::high_half(fingerprint.get()).into();
-        self.records.push(StringRecord { fingerprint, object, end })
+        self.distinct_count += 1;
+        // They come in the order of the table's key, so that nothing is sorted again.
+        Ok(self.records.append(&StringRecord { fingerprint, object, end })?)
     }
 }

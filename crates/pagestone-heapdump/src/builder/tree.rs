@@ -15,8 +15,7 @@ use storage::{
 use super::{
     batch::Batch,
     links::{Outbound, with_graph},
-    objects::for_each_block,
-    references::for_each_object,
+    objects::{for_each_block, for_each_object},
     stage::Stage,
 };
 use crate::{
@@ -103,7 +102,7 @@ impl Waiting {
 /// The distance of every object, and the longest.
 fn distances(
     stage: &Stage<'_, '_>,
-    (outbound, roots): (&Outbound<'_>, &[u32]),
+    (outbound, roots): (&Outbound, &[u32]),
 ) -> Result<(Waiting, u32)> {
     let found = graph::distances(outbound, roots)?;
     let reached = found.iter().copied().filter(|&distance| distance != graph::UNREACHED);

@@ -4,10 +4,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use pagestone_heap::{BlockId, Heap, RegionFile};
@@ -17,13 +14,13 @@ use serde::Serialize;
 
 use super::{
     HeapIndex,
-    mapped::{Mapped, Opener},
+    mapped::{Files, Lazy, Mapped},
 };
 use crate::{
     checks::BlockChecks,
     class_dump::FieldType,
     error::{Error, ErrorKind, Result},
-    facts::{NO_BLOCK, StoredLayout, decode_frames, store},
+    facts::{NO_BLOCK, NamePlace, StoredLayout, decode_frames, store, unpadded},
     format::Primitive,
     layout::{KindCode, TraceRecord},
     manifest::file,
@@ -116,66 +113,75 @@ pub struct StackTrace<'a> {
     pub frames: Vec<Frame<'a>>,
 }
 
+/// The region file with names, layouts and traces.
+struct Facts {
+    file: RegionFile,
+    names: FileInterner,
+    long_names: Heap,
+    layouts: Heap,
+    traces: Heap,
+}
+
 /// The blocks and names of the index, and the dump.
 pub(super) struct Content {
-    /// Compared with its checksums before anything in it is believed.
-    file: RegionFile,
-    file_checks: BlockChecks,
-    is_file_right: AtomicBool,
-    names: FileInterner,
-    layout_blocks: Heap,
-    trace_blocks: Heap,
+    files: Arc<Files>,
+    facts: Lazy<Facts>,
     layouts: Mapped<U64>,
     traces: Mapped<TraceRecord>,
     dump_path: PathBuf,
-    /// None where the dump is no file of the index.
-    dump_checks: Option<Arc<BlockChecks>>,
+    /// Whether the dump is a file of the index.
+    has_dump: bool,
     /// The dump, once a value was asked for.
     dump: Mutex<Option<Pages>>,
 }
 
 impl Content {
-    pub(super) fn open(opener: Opener<'_>) -> Result<Self> {
-        let Opener { dir, manifest, checks } = opener;
-        let facts = manifest.table(dir.path(), file::FACTS)?;
-        let file =
-            RegionFile::options().reserve(facts.byte_len).open_read_only(dir.file(&facts.name))?;
-        let dump_path = match manifest.summary.packing {
-            Packing::Plain => PathBuf::from(&manifest.summary.dump_path),
-            Packing::Gzip => dir.path().join(file::UNPACKED),
+    pub(super) fn new(files: &Arc<Files>) -> Result<Self> {
+        files.facts(file::FACTS)?;
+        let (dump_path, has_dump) = match files.manifest.summary.packing {
+            Packing::Plain => (PathBuf::from(&files.manifest.summary.dump_path), false),
+            Packing::Gzip => (files.path(file::UNPACKED), true),
         };
         Ok(Self {
-            names: file.interner(store::NAMES)?,
-            layout_blocks: file.heap(store::LAYOUTS)?,
-            trace_blocks: file.heap(store::TRACES)?,
-            layouts: Mapped::open(opener, file::LAYOUTS)?,
-            traces: Mapped::open(opener, file::TRACES)?,
-            file_checks: checks.of(manifest, file.path())?,
-            is_file_right: AtomicBool::new(false),
-            file,
-            dump_checks: dump_checks(opener, &dump_path)?,
+            files: Arc::clone(files),
+            facts: Lazy::new(),
+            layouts: Mapped::new(files, file::LAYOUTS)?,
+            traces: Mapped::new(files, file::TRACES)?,
             dump_path,
+            has_dump,
             dump: Mutex::new(None),
         })
     }
 
-    /// The region file, once it was compared with its checksums.
-    fn file(&self) -> Result<&RegionFile> {
-        // Relaxed: the flag says of bytes on which nobody stores that they were right.
-        if !self.is_file_right.load(Ordering::Relaxed) {
-            self.file_checks.check_all()?;
-            self.is_file_right.store(true, Ordering::Relaxed);
-        }
-        Ok(&self.file)
+    /// The region file, which is compared with its checksums before anything in it is believed.
+    fn facts(&self) -> Result<&Facts> {
+        self.facts.get(|| {
+            self.files.checks(file::FACTS)?.check_all()?;
+            let options = RegionFile::options().reserve(self.files.facts(file::FACTS)?.byte_len);
+            let file = options.open_read_only(self.files.dir.file(file::FACTS))?;
+            Ok(Facts {
+                names: file.interner(store::NAMES)?,
+                long_names: file.heap(store::LONG_NAMES)?,
+                layouts: file.heap(store::LAYOUTS)?,
+                traces: file.heap(store::TRACES)?,
+                file,
+            })
+        })
     }
 
-    /// The name that a symbol stands for.
-    pub(super) fn name(&self, bits: u32) -> Result<String> {
-        let pin = self.file()?.pin();
-        let Some(symbol) = Symbol::from_bits(bits) else {
-            return Err(Error::corrupt(self.file.path(), "name", ("a symbol", bits)));
+    /// The name that a number stands for.
+    pub(super) fn name(&self, number: u64) -> Result<String> {
+        let facts = self.facts()?;
+        let pin = facts.file.pin();
+        let foreign = || Error::corrupt(facts.file.path(), "name", ("its number", number));
+        let bytes = match NamePlace::from_number(number).ok_or_else(foreign)? {
+            NamePlace::Short(bits) => {
+                let symbol = Symbol::from_bits(bits).ok_or_else(foreign)?;
+                unpadded(facts.names.resolve(&pin, symbol)?)
+            }
+            NamePlace::Long(bits) => facts.long_names.get(&pin, BlockId::from_bits(bits))?,
         };
-        Ok(String::from_utf8_lossy(self.names.resolve(&pin, symbol)?).into_owned())
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 
     pub(super) fn layout(&self, class: u32) -> Result<StoredLayout> {
@@ -183,11 +189,12 @@ impl Content {
         if block == NO_BLOCK {
             return Ok(StoredLayout::default());
         }
-        let pin = self.file()?.pin();
-        let bytes = self.layout_blocks.get(&pin, BlockId::from_bits(block))?;
+        let facts = self.facts()?;
+        let pin = facts.file.pin();
+        let bytes = facts.layouts.get(&pin, BlockId::from_bits(block))?;
         StoredLayout::decode(bytes).ok_or_else(|| {
             let found = format!("other bytes in block {block:#x}");
-            Error::corrupt(self.file.path(), "fields of a class", ("fields", found))
+            Error::corrupt(facts.file.path(), "fields of a class", ("fields", found))
         })
     }
 
@@ -201,21 +208,14 @@ impl Content {
         let pages = match &mut *dump {
             Some(pages) => pages,
             vacant => {
-                let checks = self.dump_checks.clone();
-                let pages = open_dump((&self.dump_path, checks), summary)?;
+                let path = &self.dump_path;
+                let own = if self.has_dump { Some(file::UNPACKED) } else { None };
+                let checks = own.map(|name| self.files.checks(name)).transpose()?;
+                let pages = open_dump((path, checks.map(Arc::new)), summary)?;
                 vacant.insert(pages)
             }
         };
         with(pages)
-    }
-}
-
-/// The checksums of a dump that lies in the index.
-fn dump_checks(opener: Opener<'_>, path: &Path) -> Result<Option<Arc<BlockChecks>>> {
-    let Opener { manifest, checks, .. } = opener;
-    match manifest.summary.packing {
-        Packing::Plain => Ok(None),
-        Packing::Gzip => Ok(Some(Arc::new(checks.of(manifest, path)?))),
     }
 }
 
@@ -243,12 +243,12 @@ impl HeapIndex {
     /// It is compared with what the index knows of its dump when a value is asked for.
     pub fn set_dump(&mut self, path: impl AsRef<Path>) {
         self.content.dump_path = path.as_ref().to_path_buf();
-        self.content.dump_checks = None;
+        self.content.has_dump = false;
         self.content.dump = Mutex::new(None);
     }
 
     pub(super) fn id_size(&self) -> u8 {
-        if self.manifest.summary.id_size == 4 { 4 } else { 8 }
+        if self.summary().id_size == 4 { 4 } else { 8 }
     }
 
     /// Returns the fields of an instance: those of its own class first, then those of its
@@ -262,12 +262,12 @@ impl HeapIndex {
     pub fn fields(&self, id: u64) -> Result<Option<Vec<Field<'_>>>> {
         let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
-        if self.tables.kind(&record)? != KindCode::Instance {
+        if record.kind != KindCode::Instance {
             return Ok(Some(Vec::new()));
         }
-        let payload_len = u64::from(self.tables.payload_len(ordinal, &record)?);
+        let payload_len = u64::from(record.payload_len);
         let mut fields = Vec::new();
-        let mut class = Some(record.class_ordinal());
+        let mut class = Some(record.class);
         let mut offset = 0;
         for _ in 0..DEPTH_MAX {
             let Some(declaring) = class else { break };
@@ -278,7 +278,7 @@ impl HeapIndex {
                 if payload_len < offset + u64::from(size) {
                     return Ok(Some(fields));
                 }
-                let at = record.value_offset() + offset;
+                let at = record.value_offset + offset;
                 let bits = self.content.with_dump(self.summary(), |dump| number(dump, at, size))?;
                 let (name, value) =
                     (self.content.name(field.name)?, Value::new(field.field_type, bits));
@@ -316,10 +316,10 @@ impl HeapIndex {
     pub fn elements(&self, id: u64, (first, limit): (u64, usize)) -> Result<Option<Vec<Value>>> {
         let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
-        let field_type = match self.tables.kind(&record)? {
+        let field_type = match record.kind {
             KindCode::ObjectArray => FieldType::Reference,
             KindCode::PrimitiveArray => {
-                let class = record.class_ordinal();
+                let class = record.class;
                 let primitive = Primitive::ALL.get(class as usize).copied();
                 let corrupt = || self.tables.corrupt_object("class", class);
                 FieldType::Primitive(primitive.ok_or_else(corrupt)?)
@@ -327,12 +327,12 @@ impl HeapIndex {
             KindCode::Class | KindCode::Instance => return Ok(Some(Vec::new())),
         };
         let size = field_type.size(self.id_size());
-        let count = u64::from(self.tables.payload_len(ordinal, &record)?) / u64::from(size);
+        let count = u64::from(record.payload_len) / u64::from(size);
         let end = first.saturating_add(limit as u64).min(count);
         let mut values = Vec::new();
         self.content.with_dump(self.summary(), |dump| {
             for place in first..end {
-                let at = record.value_offset() + place * u64::from(size);
+                let at = record.value_offset + place * u64::from(size);
                 values.push(Value::new(field_type, number(dump, at, size)?));
             }
             Ok(Some(values))
@@ -348,13 +348,13 @@ impl HeapIndex {
     pub fn payload(&self, id: u64, (first, limit): (u64, usize)) -> Result<Option<Vec<u8>>> {
         let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
-        if self.tables.kind(&record)? == KindCode::Class {
+        if record.kind == KindCode::Class {
             return Ok(Some(Vec::new()));
         }
-        let payload_len = u64::from(self.tables.payload_len(ordinal, &record)?);
+        let payload_len = u64::from(record.payload_len);
         let left = usize::try_from(payload_len.saturating_sub(first)).unwrap_or(PAGE_LEN);
         let len = left.min(limit).min(PAGE_LEN);
-        let at = record.value_offset().saturating_add(first);
+        let at = record.value_offset.saturating_add(first);
         let bytes =
             self.content.with_dump(self.summary(), |dump| Ok(dump.bytes(at, len)?.to_vec()))?;
         Ok(Some(bytes))
@@ -375,11 +375,12 @@ impl HeapIndex {
         let Some(found) = found.filter(|found| found.serial.get() == serial) else {
             return Ok(None);
         };
-        let path = self.content.file.path();
+        let facts = self.content.facts()?;
+        let path = facts.file.path();
         let stored = {
-            let pin = self.content.file()?.pin();
+            let pin = facts.file.pin();
             let id = BlockId::from_bits(found.block.get());
-            decode_frames(self.content.trace_blocks.get(&pin, id)?)
+            decode_frames(facts.traces.get(&pin, id)?)
         };
         let stored =
             stored.ok_or_else(|| Error::corrupt(path, "stack trace", ("frames", "other bytes")))?;
@@ -420,9 +421,9 @@ impl HeapIndex {
         }
         let Some(ordinal) = self.tables.ordinal(id)? else { return Ok(None) };
         let record = self.tables.object(ordinal)?;
-        let (offset, id_size) = (record.value_offset(), u64::from(self.id_size()));
+        let (offset, id_size) = (record.value_offset, u64::from(self.id_size()));
         // The serial stands before what differs between the kinds.
-        let at = match self.tables.kind(&record)? {
+        let at = match record.kind {
             KindCode::Class => Some(offset + id_size),
             KindCode::Instance | KindCode::ObjectArray => offset.checked_sub(id_size + 8),
             KindCode::PrimitiveArray => offset.checked_sub(9),

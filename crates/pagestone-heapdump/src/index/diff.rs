@@ -2,10 +2,11 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use pagestone_index::Rows;
 use serde::Serialize;
 
 use super::{HeapIndex, Rank};
-use crate::error::Result;
+use crate::{error::Result, layout::StringRecord};
 
 /// A class before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,17 +68,15 @@ impl HeapIndex {
     ///
     /// As [`fields`](Self::fields), for either.
     pub fn diff_strings(&self, after: &Self, limit: usize) -> Result<Vec<StringDifference>> {
-        let (mut left, mut right) = (self.counted()?.peekable(), after.counted()?.peekable());
+        let (mut left, mut right) = (Values::of(self)?, Values::of(after)?);
         let mut found: Vec<Changed> = Vec::new();
         loop {
-            let first = |side: Option<&Counted>| side.map(|counted| counted.fingerprint);
-            let fingerprint = match (first(left.peek()), first(right.peek())) {
+            let fingerprint = match (left.fingerprint(), right.fingerprint()) {
                 (None, None) => break,
                 (Some(only), None) | (None, Some(only)) => only,
                 (Some(left), Some(right)) => left.min(right),
             };
-            let before = left.next_if(|counted| counted.fingerprint == fingerprint);
-            let after = right.next_if(|counted| counted.fingerprint == fingerprint);
+            let (before, after) = (left.take_if(fingerprint)?, right.take_if(fingerprint)?);
             let counts = [&before, &after].map(|side| side.as_ref().map_or(0, |side| side.count));
             if counts[BEFORE] != counts[AFTER] {
                 let objects = [before, after].map(|side| side.map(|side| side.object));
@@ -101,17 +100,48 @@ impl HeapIndex {
         };
         found.into_iter().map(value).collect()
     }
+}
 
-    /// All values of strings in the order of their fingerprints.
-    fn counted(&self) -> Result<impl Iterator<Item = Counted> + '_> {
-        let mut start = 0;
-        Ok(self.tables.strings.all()?.iter().map(move |value| {
-            let end = value.end.get();
-            let count = u64::from(end.saturating_sub(start)).saturating_add(1);
-            start = end;
+/// The values of an index in the order of their fingerprints.
+struct Values<'i> {
+    rows: Rows<'i, StringRecord>,
+    /// Where the strings of the next value begin.
+    start: u32,
+    next: Option<Counted>,
+}
+
+impl<'i> Values<'i> {
+    fn of(index: &'i HeapIndex) -> Result<Self> {
+        let rows = index.tables.strings()?.iter();
+        let mut values = Self { rows, start: 0, next: None };
+        values.advance()?;
+        Ok(values)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.next = None;
+        if let Some(value) = self.rows.next() {
+            let value = value?;
             let (fingerprint, object) = (value.fingerprint.get(), value.object.get());
-            Counted { fingerprint, object, count }
-        }))
+            let end = value.end.get();
+            let count = u64::from(end.saturating_sub(self.start)).saturating_add(1);
+            self.start = end;
+            self.next = Some(Counted { fingerprint, object, count });
+        }
+        Ok(())
+    }
+
+    fn fingerprint(&self) -> Option<u64> {
+        self.next.map(|counted| counted.fingerprint)
+    }
+
+    /// The next value, if it has this fingerprint.
+    fn take_if(&mut self, fingerprint: u64) -> Result<Option<Counted>> {
+        let taken = self.next.filter(|counted| counted.fingerprint == fingerprint);
+        if taken.is_some() {
+            self.advance()?;
+        }
+        Ok(taken)
     }
 }
 

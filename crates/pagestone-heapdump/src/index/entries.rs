@@ -1,8 +1,10 @@
 //! The tree of dominators, entry by entry.
 
+use std::sync::Arc;
+
 use pagestone_storage::le::U64;
 
-use super::mapped::{Mapped, Opener};
+use super::mapped::{Files, Mapped};
 use crate::{
     error::Result,
     manifest::file,
@@ -17,10 +19,10 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn open(opener: Opener<'_>, object_count: u32) -> Result<Self> {
+    pub(super) fn new(files: &Arc<Files>, object_count: u32) -> Result<Self> {
         Ok(Self {
-            heads: Mapped::open(opener, file::TREE_HEADS)?,
-            bytes: Mapped::open(opener, file::TREE)?,
+            heads: Mapped::new(files, file::TREE_HEADS)?,
+            bytes: Mapped::new(files, file::TREE)?,
             object_count,
         })
     }

@@ -184,11 +184,11 @@ impl Search<'_> {
         for ordinal in tables.instances.numbers(class)? {
             let ordinal = ordinal?;
             let record = tables.object(ordinal)?;
-            let payload_len = tables.payload_len(ordinal, &record)?;
+            let payload_len = record.payload_len;
             found.looked_at += 1;
             let mut holds = true;
             for test in tests {
-                if !self.holds(test, (record.value_offset(), payload_len))? {
+                if !self.holds(test, (record.value_offset, payload_len))? {
                     holds = false;
                     break;
                 }

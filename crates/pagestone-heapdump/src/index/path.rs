@@ -108,13 +108,13 @@ impl HeapIndex {
     /// Whether an object refers to another as the referent of a weak reference, and not otherwise.
     fn is_weak(&self, (source, target): (u32, u32), weak_classes: &[u32]) -> Result<bool> {
         let record = self.tables.object(source)?;
-        let is_reference = self.tables.kind(&record)? == KindCode::Instance
-            && weak_classes.binary_search(&record.class_ordinal()).is_ok();
+        let is_reference =
+            record.kind == KindCode::Instance && weak_classes.binary_search(&record.class).is_ok();
         if !is_reference {
             return Ok(false);
         }
         let (source, target) = (self.tables.id(source)?, self.tables.id(target)?);
-        let class_id = self.tables.class(record.class_ordinal())?.id.get();
+        let class_id = self.tables.class(record.class)?.id.get();
         let fields = self.fields(source)?.unwrap_or_default();
         let is_strong = fields.iter().any(|field| {
             let is_referent = field.class_name == REFERENCE && field.name == "referent";

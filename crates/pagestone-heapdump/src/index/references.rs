@@ -68,10 +68,10 @@ impl HeapIndex {
         ordinal: u32,
     ) -> Result<impl Iterator<Item = Result<u32>> + '_> {
         let record = self.tables.object(ordinal)?;
-        let class = match self.tables.kind(&record)? {
+        let class = match record.kind {
             KindCode::Class | KindCode::PrimitiveArray => None,
             KindCode::Instance | KindCode::ObjectArray => {
-                let class = self.tables.class(record.class_ordinal())?;
+                let class = self.tables.class(record.class)?;
                 match class.id.get() {
                     0 => None,
                     id => self.tables.ordinal(id)?,

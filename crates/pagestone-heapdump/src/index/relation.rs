@@ -1,8 +1,10 @@
 //! Which objects belong to each object or class.
 
+use std::sync::Arc;
+
 use pagestone_storage::le::U64;
 
-use super::mapped::{Mapped, Opener};
+use super::mapped::{Files, Mapped};
 use crate::{
     error::Result,
     lists::{List, Malformed, STRIDE},
@@ -19,13 +21,13 @@ pub(super) struct Relation {
 }
 
 impl Relation {
-    pub(super) fn open(
-        opener: Opener<'_>,
-        (files, key_count, value_count): (&ListFiles, u32, u32),
+    pub(super) fn new(
+        files: &Arc<Files>,
+        (names, key_count, value_count): (&ListFiles, u32, u32),
     ) -> Result<Self> {
         Ok(Self {
-            heads: Mapped::open(opener, files.heads)?,
-            bytes: Mapped::open(opener, files.bytes)?,
+            heads: Mapped::new(files, names.heads)?,
+            bytes: Mapped::new(files, names.bytes)?,
             key_count,
             value_count,
         })

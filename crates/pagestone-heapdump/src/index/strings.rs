@@ -88,7 +88,8 @@ impl HeapIndex {
     fn top_strings(&self, count_min: u32, limit: usize) -> Result<Vec<StringValue>> {
         let mut found: Vec<(Reverse<u32>, u32)> = Vec::new();
         let mut start = 0;
-        for value in self.tables.strings.all()? {
+        for value in self.tables.strings()? {
+            let value = value?;
             let end = value.end.get();
             // What a damaged file says is bounded by its length when it is looked up.
             let count = end.saturating_sub(start).saturating_add(1);
@@ -121,17 +122,17 @@ impl HeapIndex {
     #[cold]
     fn no_string(&self, object: u32) -> Error {
         let expected = "the number of a string";
-        Error::corrupt(self.tables.strings.path(), "object", (expected, object))
+        Error::corrupt(&self.tables.strings_path(), "object", (expected, object))
     }
 
     /// The number of a value among all.
-    fn value_place(&self, value: &str) -> Result<Option<usize>> {
+    fn value_place(&self, value: &str) -> Result<Option<u64>> {
         let fingerprint = strings::high_half(strings::fingerprint_of(value));
-        let values = &self.tables.strings;
-        let first = values.partition_point(|value| value.fingerprint.get() < fingerprint)?;
-        let after = values.partition_point(|value| value.fingerprint.get() <= fingerprint)?;
+        let values = self.tables.strings()?.by(StringRecord::FINGERPRINT);
+        let first = values.rank(fingerprint)?;
         let classes = self.string_classes()?;
-        for (place, found) in (first..).zip(values.range(first..after.max(first))?) {
+        for (place, found) in (first..).zip(values.equal(fingerprint)?) {
+            let found = found?;
             let object = found.object.get();
             let text = self.text(&classes, object)?.ok_or_else(|| self.no_string(object))?;
             if self.content.with_dump(self.summary(), |dump| text.is(dump, value))? {
@@ -142,10 +143,15 @@ impl HeapIndex {
     }
 
     /// The first string of a value, and the others.
-    fn value(&self, place: usize) -> Result<(u32, &[pagestone_storage::le::U32])> {
-        let StringRecord { object, end, .. } = self.tables.strings.at(place)?;
+    fn value(&self, place: u64) -> Result<(u32, &[pagestone_storage::le::U32])> {
+        let row = |place| -> Result<StringRecord> {
+            self.tables.strings()?.row(place)?.ok_or_else(|| {
+                Error::corrupt(&self.tables.strings_path(), "value of strings", ("one", place))
+            })
+        };
+        let StringRecord { object, end, .. } = row(place)?;
         let start = match place.checked_sub(1) {
-            Some(before) => self.tables.strings.at(before)?.end.get(),
+            Some(before) => row(before)?.end.get(),
             None => 0,
         };
         let others = self.tables.string_objects.range(start as usize..end.get() as usize)?;
@@ -180,21 +186,20 @@ impl HeapIndex {
         ordinal: u32,
     ) -> Result<Option<Text>> {
         let record = self.tables.object(ordinal)?;
-        let class = record.class_ordinal();
+        let class = record.class;
         let shape = classes.0.iter().find(|(of, _)| *of == class);
-        let (Some((_, shape)), KindCode::Instance) = (shape, self.tables.kind(&record)?) else {
+        let (Some((_, shape)), KindCode::Instance) = (shape, record.kind) else {
             return Ok(None);
         };
-        let place = (record.value_offset(), self.tables.payload_len(ordinal, &record)?);
+        let place = (record.value_offset, record.payload_len);
         let Some(parts) = shape.read(dump, place)? else { return Ok(None) };
         let Some(array) = self.tables.ordinal(parts.array_id)? else { return Ok(None) };
         let record = self.tables.object(array)?;
-        let primitive = Primitive::ALL.get(record.class_ordinal() as usize).copied();
-        let (Some(primitive), KindCode::PrimitiveArray) = (primitive, self.tables.kind(&record)?)
-        else {
+        let primitive = Primitive::ALL.get(record.class as usize).copied();
+        let (Some(primitive), KindCode::PrimitiveArray) = (primitive, record.kind) else {
             return Ok(None);
         };
-        let len = self.tables.payload_len(array, &record)?;
-        Ok(Text::new(&parts, &CharArray { primitive, offset: record.value_offset(), len }))
+        let len = record.payload_len;
+        Ok(Text::new(&parts, &CharArray { primitive, offset: record.value_offset, len }))
     }
 }

@@ -1,22 +1,27 @@
-//! The mapped files of an index, checked at open.
+//! The files of an index.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use pagestone_index::{Table, TableOptions};
 use pagestone_storage::{le::U32, le::U64};
 
 use super::{
     entries::Entries,
-    mapped::{Mapped, Opener},
+    mapped::{Files, Lazy, Mapped},
     relation::Relation,
 };
 use crate::{
     error::{Error, Result},
     ids::PackedBlock,
     layout::{
-        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, ID_BLOCK_LEN, IdBlockRecord, KindCode,
-        LongPayloadRecord, OBJECT_COUNT_MAX, ObjectRecord, RootRecord, StringRecord,
+        CLASS_COUNT_MAX, ClassOrderRecord, ClassRecord, FormRecord, ID_BLOCK_LEN, IdBlockRecord,
+        OBJECT_BLOCK_LEN, OBJECT_COUNT_MAX, RootRecord, StringRecord,
     },
     manifest::{self, INBOUND, INSTANCES, Manifest, OUTBOUND, file},
+    objects::{Block, StoredObject},
     summary::TableFacts,
 };
 
@@ -26,9 +31,10 @@ const ID_BLOCK_COUNT: u32 = ID_BLOCK_LEN as u32;
 
 /// The tables that questions are answered from.
 pub(super) struct Tables {
-    directory: PathBuf,
-    objects: Mapped<ObjectRecord>,
-    long_payloads: Mapped<LongPayloadRecord>,
+    files: Arc<Files>,
+    forms: Mapped<FormRecord>,
+    object_heads: Mapped<U64>,
+    objects: Mapped<u8>,
     id_blocks: Mapped<IdBlockRecord>,
     id_words: Mapped<U64>,
     classes: Mapped<ClassRecord>,
@@ -39,46 +45,41 @@ pub(super) struct Tables {
     pub(super) instances: Relation,
     pub(super) tree: Entries,
     pub(super) biggest: Mapped<U32>,
-    pub(super) strings: Mapped<StringRecord>,
+    strings: Lazy<Table<StringRecord>>,
     pub(super) string_objects: Mapped<U32>,
     object_count: u32,
     class_count: u32,
 }
 
 impl Tables {
-    pub(super) fn open(opener: Opener<'_>) -> Result<Self> {
-        let manifest = opener.manifest;
-        let directory = opener.dir.path().to_path_buf();
-        for name in [file::CLASSES, file::CLASS_ORDERS] {
-            check_crc(&directory, manifest.table(&directory, name)?)?;
-        }
-        let count = |name, max| {
-            let facts = manifest.table(&directory, name)?;
-            let count = u32::try_from(facts.record_count).ok().filter(|&count| count <= max);
-            count.ok_or_else(|| {
-                let path = directory.join(name);
-                Error::corrupt(&path, "number of records", (max, facts.record_count))
-            })
+    pub(super) fn new(files: &Arc<Files>) -> Result<Self> {
+        let count = |count: u64, (name, max)| {
+            let known = u32::try_from(count).ok().filter(|&count| count <= max);
+            known
+                .ok_or_else(|| Error::corrupt(&files.path(name), "number of records", (max, count)))
         };
-        let class_count = count(file::CLASSES, CLASS_COUNT_MAX)?;
-        let object_count = count(file::OBJECTS, OBJECT_COUNT_MAX)?;
-        let relation = |files, keys| Relation::open(opener, (files, keys, object_count));
+        let class_count = files.facts(file::CLASSES)?.record_count;
+        let class_count = count(class_count, (file::CLASSES, CLASS_COUNT_MAX))?;
+        let object_count = files.manifest.summary.object_count;
+        let object_count = count(object_count, (file::MANIFEST, OBJECT_COUNT_MAX))?;
+        let relation = |names, keys| Relation::new(files, (names, keys, object_count));
         let tables = Self {
-            objects: Mapped::open(opener, file::OBJECTS)?,
-            long_payloads: Mapped::open(opener, file::LONG_PAYLOADS)?,
-            id_blocks: Mapped::open(opener, file::ID_BLOCKS)?,
-            id_words: Mapped::open(opener, file::ID_WORDS)?,
-            classes: Mapped::open(opener, file::CLASSES)?,
-            orders: Mapped::open(opener, file::CLASS_ORDERS)?,
-            roots: Mapped::open(opener, file::ROOTS)?,
+            forms: Mapped::new(files, file::FORMS)?,
+            object_heads: Mapped::new(files, file::OBJECT_HEADS)?,
+            objects: Mapped::new(files, file::OBJECTS)?,
+            id_blocks: Mapped::new(files, file::ID_BLOCKS)?,
+            id_words: Mapped::new(files, file::ID_WORDS)?,
+            classes: Mapped::new(files, file::CLASSES)?,
+            orders: Mapped::new(files, file::CLASS_ORDERS)?,
+            roots: Mapped::new(files, file::ROOTS)?,
             outbound: relation(&OUTBOUND, object_count)?,
             inbound: relation(&INBOUND, object_count)?,
             instances: relation(&INSTANCES, class_count)?,
-            tree: Entries::open(opener, object_count)?,
-            biggest: Mapped::open(opener, file::BIGGEST)?,
-            strings: Mapped::open(opener, file::STRINGS)?,
-            string_objects: Mapped::open(opener, file::STRING_OBJECTS)?,
-            directory,
+            tree: Entries::new(files, object_count)?,
+            biggest: Mapped::new(files, file::BIGGEST)?,
+            strings: Lazy::new(),
+            string_objects: Mapped::new(files, file::STRING_OBJECTS)?,
+            files: Arc::clone(files),
             object_count,
             class_count,
         };
@@ -90,7 +91,7 @@ impl Tables {
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.directory
+        self.files.dir.path()
     }
 
     pub(super) fn class_count(&self) -> u32 {
@@ -146,25 +147,45 @@ impl Tables {
         Error::corrupt(self.id_blocks.path(), "id of an object", ("one", found))
     }
 
-    pub(super) fn object(&self, ordinal: u32) -> Result<ObjectRecord> {
-        self.objects.get(ordinal)
-    }
-
-    /// The kind of an object.
-    pub(super) fn kind(&self, record: &ObjectRecord) -> Result<KindCode> {
-        record.kind().map_err(|code| self.corrupt_object("kind", code))
-    }
-
-    /// Bytes of the payload of an object.
-    pub(super) fn payload_len(&self, ordinal: u32, record: &ObjectRecord) -> Result<u32> {
-        if !record.is_long() {
-            return Ok(u32::from(record.payload_len.get()));
+    /// What is known of an object.
+    pub(super) fn object(&self, ordinal: u32) -> Result<StoredObject> {
+        let block = ordinal as usize / OBJECT_BLOCK_LEN;
+        let place = |block: usize| -> Result<usize> {
+            if block == self.object_heads.len() {
+                return Ok(self.objects.len());
+            }
+            Ok(usize::try_from(self.object_heads.at(block)?.get()).unwrap_or(usize::MAX))
+        };
+        let bytes = self.objects.range(place(block)?..place(block + 1)?)?;
+        let objects = Block::new(self.forms.all()?, bytes);
+        let object = objects.and_then(|mut block| block.nth(ordinal as usize % OBJECT_BLOCK_LEN));
+        match object {
+            Some(Ok(object)) => Ok(object),
+            _ => Err(self.no_object(ordinal)),
         }
-        let found = self.long_payloads.find(ordinal, |long| long.object.get())?;
-        found.map(|long| long.payload_len.get()).ok_or_else(|| {
-            let path = self.long_payloads.path();
-            Error::corrupt(path, "length of a payload", ("one", format!("none of {ordinal}")))
+    }
+
+    #[cold]
+    fn no_object(&self, ordinal: u32) -> Error {
+        let found = format!("none with number {ordinal}");
+        Error::corrupt(self.objects.path(), "objects", ("one", found))
+    }
+
+    /// The values of strings, by fingerprint.
+    pub(super) fn strings(&self) -> Result<&Table<StringRecord>> {
+        self.strings.get(|| {
+            // Its rows are compared block by block with checksums that lie here.
+            for name in [file::STRING_FILES[0], file::STRING_FILES[2]] {
+                self.files.checks(name)?.check_all()?;
+            }
+            let directory = self.files.dir.subdirectory(file::STRINGS)?;
+            Ok(TableOptions::new().check_blocks().open(directory)?)
         })
+    }
+
+    /// Where the values of strings lie.
+    pub(super) fn strings_path(&self) -> PathBuf {
+        self.files.path(file::STRINGS)
     }
 
     pub(super) fn corrupt_object(&self, what: &'static str, found: u32) -> Error {

@@ -91,6 +91,6 @@ impl HeapIndex {
         }
         // It dominates nothing but itself.
         let record = self.tables.object(ordinal)?;
-        Ok((u64::from(self.tables.payload_len(ordinal, &record)?), 1))
+        Ok((u64::from(record.payload_len), 1))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use pagestone_heapdump::{Follow, HeapIndex, ObjectIds, Rank, Result, Subclasses};
 use pagestone_testkit::hprof::{IdSize, Version, gzip, tiny};
 
-use crate::support::{Built, names, open};
+use crate::support::{Built, files, open};
 
 /// An answer as a text, none for an error.
 fn text<T: Debug>(answer: Result<T>) -> Option<String> {
@@ -136,7 +136,7 @@ fn a_flipped_byte_gives_errors_and_no_other_answers() {
     assert!(whole.about.iter().flatten().all(Option::is_some));
     let index = built.path();
     drop(built.index);
-    for name in names(&index) {
+    for name in files(&index) {
         let (unnoticed, all) = sweep(&index, &name, &whole);
         // Each file but the empty ones is needed for some answer.
         assert!(all == 0 || unnoticed < all, "{name}: {all} flips changed nothing");

@@ -10,8 +10,8 @@ use pagestone_testkit::{LayoutField, check_layout};
 mod private;
 
 use private::{
-    ClassOrderRecord, ClassRecord, FoundRecord, FoundRootRecord, FoundStringRecord, IdBlockRecord,
-    LongPayloadRecord, ObjectRecord, RootRecord, StringRecord, SymbolRecord, TraceRecord,
+    ClassOrderRecord, ClassRecord, FormRecord, FoundRecord, FoundRootRecord, FoundStringRecord,
+    IdBlockRecord, RootRecord, StringRecord, SymbolRecord, TraceRecord,
 };
 
 /// The fields of a struct, whose sizes are told by a value of it.
@@ -34,9 +34,8 @@ fn check(section: &str, fields: &[LayoutField]) {
 }
 
 #[test]
-fn object_record() {
-    check("Object record", &fields!(ObjectRecord: value_offset payload_len class_and_kind));
-    check("Long payload record", &fields!(LongPayloadRecord: object payload_len));
+fn form_and_id_records() {
+    check("Form record", &fields!(FormRecord: class_and_kind payload_len unit lead));
     check("Id block record", &fields!(IdBlockRecord: first_id place));
 }
 

@@ -10,7 +10,7 @@ use pagestone_heapdump::{BuildOptions, BuildReport, ErrorKind, Existing, Phase, 
 use pagestone_testkit::hprof::{self, IdSize, Version, tiny};
 use tempfile::TempDir;
 
-use crate::support::{folder, names, open};
+use crate::support::{files, folder, names, open};
 
 /// A folder with the small dump in it.
 fn with_dump() -> TempDir {
@@ -33,13 +33,14 @@ fn check_refused(folder: &Path, existing: Existing) {
     assert_eq!(names(folder), ["dump", "index"]);
 }
 
-const FILES: [&str; 24] = [
+const FILES: [&str; 27] = [
     "biggest.rec",
     "checks.rec",
     "class_names.txt",
     "class_orders.rec",
     "classes.rec",
     "facts.pgs",
+    "forms.rec",
     "ids.rec",
     "ids.words",
     "inbound.heads",
@@ -47,14 +48,16 @@ const FILES: [&str; 24] = [
     "instances.heads",
     "instances.lists",
     "layouts.rec",
-    "long_payloads.rec",
     "manifest",
-    "objects.rec",
+    "objects.heads",
+    "objects.packed",
     "outbound.heads",
     "outbound.lists",
     "roots.rec",
     "string_objects.rec",
-    "strings.rec",
+    "strings/manifest",
+    "strings/rows.1.rec",
+    "strings/rows.1.rec.meta",
     "traces.rec",
     "tree.entries",
     "tree.heads",
@@ -65,7 +68,7 @@ fn nothing_but_the_index_is_left() {
     let folder = with_dump();
     let report = build(folder.path(), Existing::Refuse).unwrap();
     assert_eq!(names(folder.path()), ["dump", "index"]);
-    assert_eq!(names(&folder.path().join("index")), FILES);
+    assert_eq!(files(&folder.path().join("index")), FILES);
     let phases: Vec<Phase> = report.phases.iter().map(|phase| phase.phase).collect();
     assert_eq!(phases, Phase::ALL);
     let tables: Vec<&str> = report.tables.iter().map(|table| &*table.name).collect();
@@ -91,12 +94,12 @@ fn what_a_killed_build_left_does_not_open_and_is_removed() {
         fs::write(building.join("objects.rec.lock"), b"").unwrap();
         fs::create_dir_all(building.join("deeper/still")).unwrap();
         fs::create_dir(&replaced).unwrap();
-        fs::write(replaced.join("objects.rec"), b"old").unwrap();
+        fs::write(replaced.join("objects.packed"), b"old").unwrap();
         assert_eq!(open(&building).err().unwrap().kind(), ErrorKind::NotAnIndex);
         assert_eq!(open(&index).err().unwrap().kind(), ErrorKind::NotFound);
         build(folder.path(), Existing::Refuse).unwrap();
         assert_eq!(names(folder.path()), ["dump", "index"]);
-        assert_eq!(names(&index), FILES);
+        assert_eq!(files(&index), FILES);
     }
 }
 
@@ -137,13 +140,15 @@ fn an_index_is_replaced_when_asked_for() {
     check_refused(folder.path(), Existing::Refuse);
     let index = folder.path().join("index");
     let reader = open(&index).unwrap();
+    let classes = format!("{:?}", reader.histogram(Rank::Count).unwrap());
     fs::write(folder.path().join("dump"), hprof::missing_class().bytes()).unwrap();
     build(folder.path(), Existing::Replace).unwrap();
     assert_eq!(names(folder.path()), ["dump", "index"]);
     assert_eq!(open(&index).unwrap().summary().object_count, 3);
-    // Who has the old one open goes on reading it.
-    assert!(!reader.histogram(Rank::Count).unwrap().is_empty());
-    assert!(reader.object(hprof::ids::LEAF_FULL).unwrap().is_some());
+    // Who has the old one open goes on reading what was needed; the rest is gone, and told.
+    assert_eq!(format!("{:?}", reader.histogram(Rank::Count).unwrap()), classes);
+    assert!(reader.object(hprof::ids::LEAF_FULL).is_err());
+    assert!(reader.string_values(9).is_err());
     fs::write(index.join("manifest"), b"nonsense").unwrap();
     check_refused(folder.path(), Existing::Refuse);
     // Version 1 had two files more.

@@ -8,7 +8,7 @@ use pagestone_testkit::{
     hprof::{GeneratorOptions, generate_dump, gzip},
 };
 
-use crate::support::{folder, names, open};
+use crate::support::{files, folder, names, open};
 
 const TEST: &str = "resume::a_build_killed_in_any_phase_goes_on";
 
@@ -29,7 +29,7 @@ const NEVER_THE_SAME: [&str; 5] =
 
 /// The tables of an index that are the same whenever they are built.
 fn tables(index: &Path) -> BTreeMap<String, Vec<u8>> {
-    let listed = names(index).into_iter().filter(|name| !NEVER_THE_SAME.contains(&name.as_str()));
+    let listed = files(index).into_iter().filter(|name| !NEVER_THE_SAME.contains(&name.as_str()));
     listed.map(|name| (name.clone(), fs::read(index.join(name)).unwrap())).collect()
 }
 

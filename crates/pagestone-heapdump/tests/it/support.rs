@@ -133,6 +133,20 @@ pub(crate) fn ask_all(index: &HeapIndex, ids: impl IntoIterator<Item = u64>) {
     }
 }
 
+/// The files of an index, in order: those of the folder, and of folders in it.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for name in names(folder) {
+        if folder.join(&name).is_dir() {
+            let inner = names(&folder.join(&name));
+            files.extend(inner.into_iter().map(|inner| format!("{name}/{inner}")));
+        } else {
+            files.push(name);
+        }
+    }
+    files
+}
+
 /// The names in a folder, in order.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
