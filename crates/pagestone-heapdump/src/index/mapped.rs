@@ -31,19 +31,19 @@ impl<T> Lazy<T> {
         Self(OnceLock::new())
     }
 
-    /// What was made, or what `make` makes; where it fails, the next call tries again.
+    /// What was known, or what `make` makes; where it fails, the next call tries again.
     #[inline]
     pub(super) fn get(&self, make: impl FnOnce() -> Result<T>) -> Result<&T> {
         match self.0.get() {
-            Some(made) => Ok(made),
+            Some(known) => Ok(known),
             None => self.make(make),
         }
     }
 
     #[cold]
     fn make(&self, make: impl FnOnce() -> Result<T>) -> Result<&T> {
-        let made = make()?;
-        Ok(self.0.get_or_init(|| made))
+        let known = make()?;
+        Ok(self.0.get_or_init(|| known))
     }
 }
 
