@@ -212,7 +212,15 @@ pub(crate) fn read(directory: &Path) -> Result<Manifest> {
             _ => Error::io("open", &path, source),
         });
     }
-    read_checked(&path)
+    let manifest: Manifest = read_checked(&path)?;
+    for table in &manifest.tables {
+        let stated = table.record_count.checked_mul(u64::from(table.record_size));
+        if stated != Some(table.byte_len) {
+            let expected = format!("{} of {} bytes", table.record_count, table.record_size);
+            return Err(Error::corrupt(&path, "length of a file", (expected, table.byte_len)));
+        }
+    }
+    Ok(manifest)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pagestone_buffer::{Buffers as _, EntryBuffer};
-use pagestone_heap::{self as heap, RegionFile};
+use pagestone_heap::{self as heap, RegionFile, Verify};
 use pagestone_storage::TrustedDir;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,8 @@ struct Stored {
 /// The notes of an index.
 ///
 /// They lie in a file of their own inside the index, which the first note makes. One process
-/// writes at a time; others read meanwhile. A build that replaces the index leaves them out.
+/// writes at a time; others read meanwhile. A build that replaces the index, of the same dump or of
+/// another, leaves them where they are, with the ids that they name.
 #[derive(Debug, Clone)]
 pub struct Notes {
     dir: TrustedDir,
@@ -89,19 +90,36 @@ impl Notes {
     ///
     /// # Errors
     ///
-    /// `Corrupt` for what is no note; `Io`.
+    /// `Corrupt` for a damaged file, or for what is no note; `Io`.
     pub fn list(&self) -> Result<Vec<Note>> {
         let options = RegionFile::options().reserve(RESERVE);
         let file = match options.open_read_only(self.dir.file(file::NOTES)) {
             Err(error) if error.kind() == heap::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
         };
+        check(&file)?;
         let notes = match file.buffer(BUFFER) {
             // The process that made the file was killed before it wrote a note.
             Err(error) if error.kind() == heap::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?,
         };
         read_all(&file, &notes)
+    }
+}
+
+/// Errors when anything in the file contradicts anything else: a damaged word might hide a note.
+fn check(file: &RegionFile) -> Result<()> {
+    let report = match file.verify(Verify::new()) {
+        // Another process adds one; a reader compares what it reads all the same.
+        Err(error) if error.kind() == heap::ErrorKind::Locked => return Ok(()),
+        report => report?,
+    };
+    match report.problems.first() {
+        None => Ok(()),
+        Some(problem) => {
+            let found = format!("{} at offset {}", problem.what, problem.offset);
+            Err(Error::corrupt(file.path(), "file of notes", ("a whole one", found)))
+        }
     }
 }
 

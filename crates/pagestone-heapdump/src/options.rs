@@ -16,8 +16,8 @@ pub enum Existing {
     /// Leave it and answer `AlreadyExists`.
     #[default]
     Refuse,
-    /// Replace an index, whole or damaged, once the one that takes its place is complete. What is
-    /// no index is refused all the same.
+    /// Replace an index, whole or damaged, once the one that takes its place is complete; its notes
+    /// stay. What is no index is refused all the same.
     Replace,
 }
 

@@ -21,14 +21,22 @@ fn a_cut_dump_leaves_a_partial_index() {
     let path = folder.path().join("cut.hprof");
     let whole = dump.bytes().len();
     let header_end = usize::try_from(dump.boundaries()[0].end).unwrap();
-    for cut in [header_end, header_end + 5, whole / 2, whole - 10] {
+    // Ends of parts, and bytes within: each tells where reading stopped, by its code and in words.
+    let ends = dump.boundaries().iter().map(|part| usize::try_from(part.end).unwrap());
+    let cuts = ends.step_by(9).chain((header_end..whole).step_by(whole / 20));
+    for cut in cuts.chain([header_end + 5, whole - 10]) {
+        let Some(offset) = dump.stop_of(cut as u64) else { continue };
+        let offset = format!("offset {offset}: ");
         fs::write(&path, &dump.bytes()[..cut]).unwrap();
         let out = folder.path().join(format!("{cut}.index"));
-        let ran = build(&path, &out, "").code(1).says(&["pagestone: ", "cut.hprof: offset "]);
+        let ran =
+            build(&path, &out, "--replace").code(1).says(&["pagestone: ", "cut.hprof: ", &offset]);
         assert!(ran.out.contains(", partial"), "{ran:?}");
-        run("heapdump info", &out, "").code(1).says(&["offset "]).shows(&["no, damaged"]);
-        run("heapdump top", &out, "").code(0).says(&["partial", "offset "]);
+        run("heapdump info", &out, "").code(1).says(&[&offset]).shows(&["no, damaged"]);
+        run("heapdump top", &out, "").code(0).says(&["partial", &offset]);
     }
+    fs::write(&path, dump.bytes()).unwrap();
+    build(&path, &folder.path().join("whole.index"), "").code(0);
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(super) struct Staging {
 impl Staging {
     /// Makes the directory for an index at `out`, with what a killed build left in it.
     pub(super) fn create(out: &Path, existing: Existing) -> Result<Self> {
+        restore(out)?;
         check_vacant(out, existing)?;
         let path = sibling(out, "building")?;
         match fs::create_dir(&path) {
@@ -95,11 +96,13 @@ impl Staging {
         sync_directory(&self.path)
     }
 
-    /// Gives the directory its name, durably. A crash leaves it unpublished or published; where
-    /// it replaces an index, in between, the old one may lie in `.NAME.replaced`.
+    /// Gives the directory its name, durably, with the notes of the index that it replaces. A
+    /// crash leaves it unpublished or published; where it replaces an index, in between, the old
+    /// one may lie in `.NAME.replaced`, from where the next build takes it back.
     pub(super) fn publish(mut self) -> Result<()> {
-        self.sync()?;
         check_vacant(&self.out, self.existing)?;
+        self.take_notes()?;
+        self.sync()?;
         let replaced = sibling(&self.out, "replaced")?;
         let is_replacing = self.existing == Existing::Replace && self.out.is_dir();
         if is_replacing {
@@ -114,6 +117,16 @@ impl Staging {
         self.lock = None;
         sync_directory(parent(&self.out))?;
         remove_tree(&replaced)
+    }
+
+    /// Gives the file of notes of the index in the way a second name in this directory: it is the
+    /// same file, so a note that is added meanwhile is in both, and a damaged one stays as it is.
+    fn take_notes(&self) -> Result<()> {
+        let (old, new) = (self.out.join(file::NOTES), self.file(file::NOTES));
+        if !fs::symlink_metadata(&old).is_ok_and(|metadata| metadata.is_file()) {
+            return Ok(());
+        }
+        fs::hard_link(&old, new).map_err(|source| Error::io("link", &old, source))
     }
 }
 
@@ -137,6 +150,21 @@ pub(super) fn check_outside(dump: &Path, out: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives an index back its name that a build took from it and was killed before another had it.
+fn restore(out: &Path) -> Result<()> {
+    let (replaced, building) = (sibling(out, "replaced")?, sibling(out, "building")?);
+    if fs::symlink_metadata(out).is_ok() || !manifest::is_one(&replaced) {
+        return Ok(());
+    }
+    // A build that lives is about to give another the name.
+    let _lock = match fs::symlink_metadata(&building) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => None,
+        _ => Some(lock(&building)?),
+    };
+    rename(&replaced, out)?;
+    sync_directory(parent(out))
 }
 
 /// Errors unless an index may be made at `out`.

@@ -7,7 +7,7 @@ use pagestone_heapdump::{BuildOptions, DamageKind, ErrorKind};
 use pagestone_testkit::hprof::{Dump, IdSize, Version, tiny};
 use proptest::prelude::*;
 
-use crate::support::{Built, ask_all, folder, names};
+use crate::support::{Built, ask_all, folder, names, small};
 
 #[track_caller]
 fn check_cut(dump: &Dump, cut: u64) {
@@ -28,14 +28,22 @@ fn check_cut(dump: &Dump, cut: u64) {
 
 /// Some ends of parts, and some bytes within; the scanner's own tests cut at every byte.
 fn cuts(dump: &Dump, step: usize) -> BTreeSet<u64> {
-    let ends = dump.boundaries().iter().map(|part| part.end).step_by(4);
+    let ends = dump.boundaries().iter().map(|part| part.end).step_by(3);
     (0..=dump.bytes().len() as u64).step_by(step).chain(ends).collect()
+}
+
+#[test]
+fn a_small_dump_cut_at_any_byte_is_read_up_to_there() {
+    let dump = small();
+    for cut in 0..=dump.bytes().len() as u64 {
+        check_cut(&dump, cut);
+    }
 }
 
 #[test]
 fn a_dump_cut_somewhere_is_read_up_to_there() {
     let dump = tiny(IdSize::Eight, Version::V102);
-    for cut in cuts(&dump, 47) {
+    for cut in cuts(&dump, 37) {
         check_cut(&dump, cut);
     }
 }
@@ -71,19 +79,28 @@ fn check_flipped(bytes: &[u8], ids: &[u64]) {
     }
 }
 
-#[test]
-fn a_dump_with_a_byte_flipped_is_read() {
-    let dump = tiny(IdSize::Four, Version::V103);
+#[track_caller]
+fn check_flips(dump: &Dump, step: usize) {
     let ids: Vec<u64> = dump.objects().iter().map(|object| object.id).collect();
-    for place in (0..dump.bytes().len()).step_by(37) {
+    for place in (0..dump.bytes().len()).step_by(step) {
         let mut bytes = dump.bytes().to_vec();
         bytes[place] ^= if place % 2 == 0 { 0xff } else { 1 << (place / 2 % 8) };
         check_flipped(&bytes, &ids);
     }
 }
 
+#[test]
+fn a_small_dump_with_any_byte_flipped_is_read() {
+    check_flips(&small(), 1);
+}
+
+#[test]
+fn a_dump_with_a_byte_flipped_is_read() {
+    check_flips(&tiny(IdSize::Four, Version::V103), 37);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_dump_with_several_bytes_changed_is_read(

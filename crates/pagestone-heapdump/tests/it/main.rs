@@ -60,6 +60,10 @@ mod resume;
 #[cfg(test)]
 mod damaged_index;
 
+// Forged files, and what is no file.
+#[cfg(test)]
+mod hostile;
+
 // The records are as docs/format.md says.
 #[cfg(test)]
 mod layout;

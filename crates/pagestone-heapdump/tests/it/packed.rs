@@ -3,9 +3,9 @@
 use std::fs;
 
 use pagestone_heapdump::{DamageKind, ErrorKind, Packing};
-use pagestone_testkit::hprof::{IdSize, Version, gzip, gzip_members, tiny};
+use pagestone_testkit::hprof::{Dump, IdSize, Version, gzip, gzip_members, tiny};
 
-use crate::support::Built;
+use crate::support::{Built, small};
 
 #[test]
 fn members_are_unpacked_into_the_index() {
@@ -22,10 +22,16 @@ fn members_are_unpacked_into_the_index() {
 }
 
 #[test]
-fn a_packed_dump_cut_somewhere_is_read_up_to_there() {
-    let dump = tiny(IdSize::Eight, Version::V102);
-    let packed = gzip_members(dump.bytes(), 400);
-    for cut in (0..packed.len()).step_by(31) {
+fn a_packed_dump_cut_anywhere_is_read_up_to_there() {
+    check_cuts(&tiny(IdSize::Eight, Version::V102), (400, 31));
+    check_cuts(&small(), (300, 1));
+}
+
+/// Cuts after every so many bytes of members of so many.
+#[track_caller]
+fn check_cuts(dump: &Dump, (member_len, step): (usize, usize)) {
+    let packed = gzip_members(dump.bytes(), member_len);
+    for cut in (0..packed.len()).step_by(step) {
         match Built::try_new(&packed[..cut]) {
             Ok(built) => {
                 let summary = built.index.summary();
@@ -42,10 +48,15 @@ fn a_packed_dump_cut_somewhere_is_read_up_to_there() {
 
 #[test]
 fn a_packed_dump_with_a_byte_flipped_is_read_or_refused() {
-    let dump = tiny(IdSize::Four, Version::V102);
-    let packed = gzip_members(dump.bytes(), 900);
+    check_flips(&tiny(IdSize::Four, Version::V102), (900, 29));
+    check_flips(&small(), (300, 1));
+}
+
+#[track_caller]
+fn check_flips(dump: &Dump, (member_len, step): (usize, usize)) {
+    let packed = gzip_members(dump.bytes(), member_len);
     let (mut told, mut flips) = (0, 0);
-    for place in (0..packed.len()).step_by(29) {
+    for place in (0..packed.len()).step_by(step) {
         flips += 1;
         let mut bytes = packed.clone();
         bytes[place] ^= 1 << (place % 8);

@@ -94,7 +94,7 @@ fn what_a_killed_build_left_does_not_open_and_is_removed() {
         fs::write(building.join("objects.rec.lock"), b"").unwrap();
         fs::create_dir_all(building.join("deeper/still")).unwrap();
         fs::create_dir(&replaced).unwrap();
-        fs::write(replaced.join("objects.packed"), b"old").unwrap();
+        fs::write(replaced.join("ids.rec"), b"old").unwrap();
         assert_eq!(open(&building).err().unwrap().kind(), ErrorKind::NotAnIndex);
         assert_eq!(open(&index).err().unwrap().kind(), ErrorKind::NotFound);
         build(folder.path(), Existing::Refuse).unwrap();
