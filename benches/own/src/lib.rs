@@ -21,8 +21,8 @@ pub use crate::{
     folder::{Folder, drop_pages},
     keys::{Distribution, Random},
     process::{
-        Watch, device_reads, private_memory, resident_peak, run_and_kill, run_child,
-        scheduled_first, waits_of_thread, written_bytes,
+        ProgramCost, Watch, device_reads, private_memory, resident_peak, run_and_kill, run_child,
+        run_program, scheduled_first, waits_of_thread, written_bytes,
     },
     raw::{Counting, Mapping, MiBlock, MiBox, Populate, allocated},
     scale::Scale,

@@ -19,9 +19,12 @@ use std::{
     time::Duration,
 };
 
-use crate::Result;
+use crate::{Clock, Result};
 
 const PERIOD: Duration = Duration::from_millis(1);
+
+/// What `/proc` has of this process.
+const SELF: &str = "/proc/self";
 
 /// Runs this program as a child; returns the numbers that it prints.
 ///
@@ -79,11 +82,58 @@ pub fn scheduled_first() -> Result<()> {
     Err(again.args(env::args_os().skip(1)).env(DONE, "1").exec().into())
 }
 
-/// The number after `name` in a file of `/proc/self`, in bytes.
-fn proc_field(file: &str, name: &str) -> Result<u64> {
-    let text = fs::read_to_string(Path::new("/proc/self").join(file))?;
+/// What another program cost.
+#[derive(Debug, Clone, Copy)]
+pub struct ProgramCost {
+    /// User and system time of its threads, in steps of 10 ms.
+    pub cpu: Duration,
+    /// The highest resident memory, of files or not.
+    pub resident_peak: u64,
+    /// From its start to its end.
+    pub wall: Duration,
+}
+
+/// Runs another program, whose output nobody sees.
+///
+/// # Errors
+///
+/// When it does not start, or fails.
+pub fn run_program(program: &Path, arguments: &[&str]) -> Result<ProgramCost> {
+    let cpu_before = cpu_of_children()?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let start = Clock::Wall.now();
+    let mut child = command.spawn()?;
+    let place = format!("/proc/{}", child.id());
+    // Until it is waited for there is such a place, though an ended one has no memory.
+    let watch = Watch::look(move || proc_field(&place, "status", "VmHWM"));
+    let status = child.wait()?;
+    let wall = Clock::Wall.since(start);
+    let resident_peak = watch.stop()?;
+    if !status.success() {
+        return Err(format!("{} {arguments:?}: {status}", program.display()).into());
+    }
+    let cpu = cpu_of_children()?.saturating_sub(cpu_before);
+    Ok(ProgramCost { cpu, resident_peak, wall })
+}
+
+/// User and system time of all children that have ended.
+fn cpu_of_children() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name, in brackets, may hold spaces.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no times")?;
+    let mut ticks = 0;
+    for field in fields.split_whitespace().skip(13).take(2) {
+        ticks += field.parse::<u64>()?;
+    }
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The number after `name` in a file of a directory of `/proc`, in bytes.
+fn proc_field(process: &str, file: &str, name: &str) -> Result<u64> {
+    let text = fs::read_to_string(Path::new(process).join(file))?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let value = line.ok_or_else(|| format!("no {name} in /proc/self/{file}"))?.trim();
+    let value = line.ok_or_else(|| format!("no {name} in {process}/{file}"))?.trim();
     Ok(match value.strip_suffix(" kB") {
         Some(kilobytes) => kilobytes.trim().parse::<u64>()? * 1024,
         None => value.parse()?,
@@ -96,7 +146,7 @@ fn proc_field(file: &str, name: &str) -> Result<u64> {
 ///
 /// When the system does not tell.
 pub fn private_memory() -> Result<u64> {
-    proc_field("status", "RssAnon")
+    proc_field(SELF, "status", "RssAnon")
 }
 
 /// Bytes that devices have read for this process.
@@ -105,7 +155,7 @@ pub fn private_memory() -> Result<u64> {
 ///
 /// When the system does not tell.
 pub fn device_reads() -> Result<u64> {
-    proc_field("io", "read_bytes")
+    proc_field(SELF, "io", "read_bytes")
 }
 
 /// Bytes that this process has dirtied in files or written past the cache: what the kernel charges
@@ -115,7 +165,7 @@ pub fn device_reads() -> Result<u64> {
 ///
 /// When the system does not tell.
 pub fn written_bytes() -> Result<u64> {
-    proc_field("io", "write_bytes")
+    proc_field(SELF, "io", "write_bytes")
 }
 
 /// How often the calling thread has stopped to wait for something, a lock or a device.
@@ -135,7 +185,7 @@ pub fn waits_of_thread() -> Result<u64> {
 ///
 /// When the system does not tell.
 pub fn resident_peak() -> Result<u64> {
-    proc_field("status", "VmHWM")
+    proc_field(SELF, "status", "VmHWM")
 }
 
 /// The highest private memory while this lives.
@@ -153,18 +203,30 @@ impl Watch {
     ///
     /// When the system does not tell.
     pub fn start() -> Result<Self> {
-        let peak = Arc::new(AtomicU64::new(private_memory()?));
-        let stop = Arc::new(AtomicBool::new(false));
+        private_memory()?;
+        Ok(Self::look(private_memory))
+    }
+
+    /// Looks with `read`, and past what it does not tell.
+    fn look(read: impl Fn() -> Result<u64> + Send + 'static) -> Self {
+        let (peak, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let thread = thread::spawn({
             let (peak, stop) = (Arc::clone(&peak), Arc::clone(&stop));
             move || {
                 while !stop.load(Ordering::Relaxed) {
-                    peak.fetch_max(private_memory().unwrap_or(0), Ordering::Relaxed);
+                    peak.fetch_max(read().unwrap_or(0), Ordering::Relaxed);
                     thread::sleep(PERIOD);
                 }
             }
         });
-        Ok(Self { peak, stop, thread })
+        Self { peak, stop, thread }
+    }
+
+    /// Ends it; returns the highest.
+    fn stop(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| "the watch failed")?;
+        Ok(self.peak.load(Ordering::Relaxed))
     }
 
     /// Looks once more and returns the highest.
@@ -173,8 +235,7 @@ impl Watch {
     ///
     /// When the system does not tell.
     pub fn end(self) -> Result<u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| "the watch failed")?;
-        Ok(self.peak.load(Ordering::Relaxed).max(private_memory()?))
+        let now = private_memory()?;
+        Ok(self.stop()?.max(now))
     }
 }
