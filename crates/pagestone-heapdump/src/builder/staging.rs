@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    manifest,
+    manifest::{self, file},
     options::Existing,
     summary::TableFacts,
 };
@@ -122,11 +122,15 @@ impl Staging {
     /// Gives the file of notes of the index in the way a second name in this directory: it is the
     /// same file, so a note that is added meanwhile is in both, and a damaged one stays as it is.
     fn take_notes(&self) -> Result<()> {
-        let (old, new) = (self.out.join(file::NOTES), self.file(file::NOTES));
-        if !fs::symlink_metadata(&old).is_ok_and(|metadata| metadata.is_file()) {
-            return Ok(());
+        // First the file that its writers lock, so that whoever comes by either name meets the others.
+        let lock = format!("{}.lock", file::NOTES);
+        for name in [lock.as_str(), file::NOTES] {
+            let (old, new) = (self.out.join(name), self.file(name));
+            if fs::symlink_metadata(&old).is_ok_and(|metadata| metadata.is_file()) {
+                fs::hard_link(&old, new).map_err(|source| Error::io("link", &old, source))?;
+            }
         }
-        fs::hard_link(&old, new).map_err(|source| Error::io("link", &old, source))
+        Ok(())
     }
 }
 

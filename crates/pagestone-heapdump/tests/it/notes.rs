@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use pagestone_heap::RegionFile;
 use pagestone_heapdump::{
     BuildOptions, BuildReport, ErrorKind, Existing, Notes, Phase, Progress, Result,
 };
@@ -96,6 +97,22 @@ fn notes_that_come_while_an_index_is_replaced_stay() {
     let texts: Vec<String> = notes.list().unwrap().into_iter().map(|note| note.text).collect();
     let expected: Vec<String> = Phase::ALL.iter().map(|phase| format!("{phase:?}")).collect();
     assert_eq!((phases, texts), (Phase::ALL.to_vec(), expected));
+}
+
+#[test]
+fn whoever_adds_notes_to_the_former_index_is_the_only_one() {
+    let built = Built::new(small().bytes());
+    let notes = Notes::of(&trusted(&built.path())).unwrap();
+    notes.add(None, "one").unwrap();
+    let held = RegionFile::options()
+        .reserve(1 << 32)
+        .open(trusted(&built.path()).file("notes.pgs"))
+        .unwrap();
+    replace(built.folder.path()).unwrap();
+    assert_eq!(notes.add(None, "two").unwrap_err().kind(), ErrorKind::Locked);
+    drop(held);
+    notes.add(None, "two").unwrap();
+    assert_eq!(notes.list().unwrap().len(), 2);
 }
 
 const TEST: &str = "notes::a_killed_build_leaves_the_notes_where_they_are";
