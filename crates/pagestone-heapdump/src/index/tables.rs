@@ -206,11 +206,15 @@ fn check_len(directory: &Path, facts: &TableFacts) -> Result<()> {
         return Err(Error::corrupt(&manifest, "list of files", ("a file of an index", found)));
     }
     let metadata = std::fs::symlink_metadata(&path);
-    let found = metadata.map_err(|source| Error::io("open", &path, source))?.len();
-    if found == facts.byte_len {
+    let metadata = metadata.map_err(|source| Error::io("open", &path, source))?;
+    if !metadata.is_file() {
+        let found = format!("{:?}", metadata.file_type());
+        return Err(Error::corrupt(&path, "kind", ("a regular file", found)));
+    }
+    if metadata.len() == facts.byte_len {
         return Ok(());
     }
-    Err(Error::truncated(&path, facts.byte_len, found))
+    Err(Error::truncated(&path, facts.byte_len, metadata.len()))
 }
 
 fn check_crc(directory: &Path, facts: &TableFacts) -> Result<()> {

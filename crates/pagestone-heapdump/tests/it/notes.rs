@@ -18,7 +18,7 @@ use pagestone_testkit::{
 
 use crate::{
     shop::{Era, shop},
-    support::{Built, folder, names, open, small, trusted},
+    support::{Built, files, folder, names, open, small, trusted},
 };
 
 #[test]
@@ -162,7 +162,8 @@ fn an_index_without_its_name_is_taken_back_with_its_notes() {
         let expected = notes.list().unwrap();
         let (replaced, building) = (folder.join(".index.replaced"), folder.join(".index.building"));
         fs::create_dir(&building).unwrap();
-        for name in names(&index) {
+        for name in files(&index) {
+            fs::create_dir_all(building.join(&name).parent().unwrap()).unwrap();
             fs::hard_link(index.join(&name), building.join(&name)).unwrap();
         }
         fs::rename(&index, &replaced).unwrap();
