@@ -16,6 +16,10 @@ struct Line([u32; LINE]);
 /// A table does not grow: the caller builds the next one when [`is_full`](Self::is_full) says so.
 /// hashbrown's tables double and have 5 bytes for each of up to twice as many places; here the
 /// caller chooses how much larger the next one is.
+///
+/// The table of an interner leaves nothing where a symbol was removed, at the price of a place in
+/// each line that counts, and fuller lines would pass much on: 5.3 bytes for each where this one
+/// has 4.6, and 6.4 when it has just grown, which is more than an index of values is to take.
 #[derive(Debug)]
 pub(crate) struct Table {
     lines: Box<[Line]>,

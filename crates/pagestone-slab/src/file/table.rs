@@ -3,6 +3,9 @@
 //! A cell is `32 bits of the hash | symbol`, 0 where none is. In the file, cells lie at the place
 //! that their hash says or behind it (linear probing), in a power of two of them. A cell that lies
 //! can only miss or lead to a string that is compared and refused.
+//!
+//! The table of a map in `pagestone-buffer` has other bytes: packed, in shards, with a checksum for
+//! each page. What both could share would lie in the heap, which knows no keys.
 
 use std::{collections::HashSet, thread};
 
