@@ -19,6 +19,7 @@ mod shapes; // where references lie in instances
 mod list_writer; // lists of ordinals, written
 mod list_stream; // and read in order
 mod references; // what each object refers to
+mod parts; // pairs, sorted by key in parts
 mod inverse; // who refers to it; the instances of classes
 mod links; // references as a graph
 mod strings; // what strings say
@@ -35,6 +36,7 @@ use self::{
     facts::Found,
     objects::Objects,
     progress::{Done, Identity},
+    ranks::Ranks,
     reporter::Reporter,
     stage::Stage,
     staging::Staging,
@@ -65,19 +67,21 @@ pub(crate) fn build(
     let identity = Identity::of(dump)?;
     let staging = Staging::create(out, existing)?;
     let mut reporter = Reporter::new(progress, dump_file.len());
+    let mut ranks = None;
     let mut done = if let Some(done) = Done::find(&staging, &identity) {
         staging.keep_only(&done.manifest.tables, Some(file::PROGRESS))?;
         done
     } else {
         staging.keep_only(&[], None)?;
-        let manifest = read(dump_file, &staging, &mut reporter)?;
+        let manifest;
+        (manifest, ranks) = read(dump_file, &staging, &mut reporter)?;
         let done = Done::new(identity, manifest);
         done.save(&staging)?;
         done
     };
     for step in Step::ALL {
         if !done.steps.contains(&step) {
-            step.run(&mut done.manifest, &staging, &mut reporter)?;
+            step.run((&mut done.manifest, &mut ranks), &staging, &mut reporter)?;
             done.steps.push(step);
             done.save(&staging)?;
         }
@@ -119,7 +123,7 @@ impl Step {
 
     fn run(
         self,
-        manifest: &mut Manifest,
+        (manifest, ranks): (&mut Manifest, &mut Option<Ranks>),
         staging: &Staging,
         reporter: &mut Reporter<'_>,
     ) -> Result<()> {
@@ -128,7 +132,7 @@ impl Step {
         let mut stage = Stage { staging, summary, tables, reporter };
         match self {
             Self::References => {
-                let found = references::write(&mut stage)?;
+                let found = references::write(&mut stage, ranks.take())?;
                 manifest.summary.reference_count = found.count;
                 manifest.summary.dangling_count = found.dangling_count;
                 manifest.tables.extend(found.facts);
@@ -149,8 +153,12 @@ impl Step {
     }
 }
 
-/// The first pass: objects, roots, symbols and classes.
-fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Result<Manifest> {
+/// The first pass: objects, roots, symbols and classes; the ordinals of ids, if they were needed.
+fn read(
+    dump: DumpFile,
+    staging: &Staging,
+    reporter: &mut Reporter<'_>,
+) -> Result<(Manifest, Option<Ranks>)> {
     reporter.begin(Phase::Scan)?;
     let mut summary = empty_summary(&dump);
     let mut tables = Tables::create(staging)?;
@@ -196,8 +204,8 @@ fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Resul
     let found = Found { classes: classes.entries(), stacks: &stacks, symbols: &symbols, id_size };
     facts.extend(facts::write(found, staging, &mut stage::pages(&summary, staging)?)?);
     let mut manifest = Manifest { summary, tables: facts };
-    add_strings(&mut manifest, staging, reporter)?;
-    Ok(manifest)
+    let ranks = add_strings(&mut manifest, staging, reporter)?;
+    Ok((manifest, ranks))
 }
 
 /// What strings say; their fields are known by name, so the symbols must still be there.
@@ -205,14 +213,14 @@ fn add_strings(
     manifest: &mut Manifest,
     staging: &Staging,
     reporter: &mut Reporter<'_>,
-) -> Result<()> {
+) -> Result<Option<Ranks>> {
     reporter.begin(Phase::Strings)?;
     let Manifest { summary, tables } = &*manifest;
     let found = strings::write(&mut Stage { staging, summary, tables, reporter })?;
     manifest.summary.string_count = found.count;
     manifest.summary.distinct_string_count = found.distinct_count;
     manifest.tables.extend(found.facts);
-    Ok(())
+    Ok(found.ranks)
 }
 
 fn empty_summary(dump: &DumpFile) -> Summary {

@@ -13,6 +13,7 @@ mod ids; // object ids, packed
 mod objects; // what objects are and where they lie, packed
 mod lists; // lists of objects, packed
 mod tree; // the tree of dominators, packed
+mod wide; // long lists that leave no memory behind
 mod varint; // short numbers in few bytes
 mod facts; // fields and stack traces, as blocks
 mod notes; // what people write down

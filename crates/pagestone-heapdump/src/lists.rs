@@ -58,6 +58,35 @@ impl Iterator for List<'_> {
     }
 }
 
+/// Calls `look` with each number of a list that begins `bytes` and ends at `len` of them. Reads
+/// as far as eight bytes behind each number; where these are not there, gives false, having told
+/// nothing.
+#[inline]
+pub(crate) fn each(
+    (key, bytes, len): (u32, &[u8], usize),
+    value_count: u32,
+    mut look: impl FnMut(u32),
+) -> Result<bool, Malformed> {
+    if bytes.len() < len.saturating_add(8) {
+        return Ok(false);
+    }
+    let mut at = 0;
+    let mut value = 0;
+    while at < len {
+        let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()).ok_or(Malformed)?;
+        let (number, taken) = varint::first_short(*word).ok_or(Malformed)?;
+        value = if at == 0 {
+            u64::from(key).wrapping_add_signed(varint::unfold(number))
+        } else {
+            number.wrapping_add(value).wrapping_add(1)
+        };
+        at = at.saturating_add(usize::try_from(taken).map_err(|_| Malformed)?);
+        let value = u32::try_from(value).ok().filter(|value| *value < value_count);
+        look(value.ok_or(Malformed)?);
+    }
+    if at == len { Ok(true) } else { Err(Malformed) }
+}
+
 /// Appends the list of a key, ascending and each number once, without its length.
 pub(crate) fn encode(key: u32, values: &[u32], into: &mut Vec<u8>) {
     let mut last: Option<u32> = None;
@@ -66,14 +95,15 @@ pub(crate) fn encode(key: u32, values: &[u32], into: &mut Vec<u8>) {
             None => varint::fold(i64::from(value).wrapping_sub(i64::from(key))),
             Some(last) => u64::from(value.wrapping_sub(last).wrapping_sub(1)),
         };
-        varint::push(into, number);
+        // The difference of two numbers of 32 bits, with its sign, has no more than 33.
+        varint::push_short(into, number);
         last = Some(value);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{List, Malformed, encode};
+    use super::{List, Malformed, each, encode};
 
     #[track_caller]
     fn check(key: u32, values: &[u32]) {
@@ -81,6 +111,12 @@ mod tests {
         encode(key, values, &mut bytes);
         let found: Result<Vec<u32>, _> = List::new(key, &bytes, u32::MAX).collect();
         assert_eq!(found.as_deref(), Ok(values));
+        let len = bytes.len();
+        bytes.extend([0xff; 8]);
+        let mut found = Vec::new();
+        assert_eq!(each((key, &bytes, len), u32::MAX, |value| found.push(value)), Ok(true));
+        assert_eq!(found, values);
+        assert_eq!(each((key, &bytes[1..], len), u32::MAX, |_| ()), Ok(false));
     }
 
     #[test]
@@ -97,6 +133,11 @@ mod tests {
         encode(3, &[2, 9], &mut bytes);
         assert_eq!(List::new(3, &bytes, 9).collect::<Vec<_>>(), [Ok(2), Err(Malformed)]);
         assert_eq!(List::new(0, &bytes, 9).next(), Some(Err(Malformed)));
+        let len = bytes.len();
+        bytes.extend([0; 8]);
+        assert_eq!(each((3, &bytes, len), 9, |_| ()), Err(Malformed));
+        assert_eq!(each((0, &bytes, len), 9, |_| ()), Err(Malformed));
+        assert_eq!(each((3, &[0x80; 9], 1), 9, |_| ()), Err(Malformed));
         assert_eq!(List::new(3, &[0x80], 9).next(), Some(Err(Malformed)));
     }
 }

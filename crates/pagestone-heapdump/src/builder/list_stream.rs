@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    lists::List,
+    lists::{self, List},
 };
 
 const READ_LEN: usize = 256 << 10;
@@ -39,6 +39,11 @@ impl ListStream {
         // Most lists lie whole in the buffer.
         if let &[len @ 0..0x80, ref rest @ ..] = self.reader.buffer() {
             let len = usize::from(len);
+            let told = lists::each((key, rest, len), self.value_count, &mut each);
+            if told.map_err(|_| malformed(&self.path, key))? {
+                self.reader.consume(1 + len);
+                return Ok(());
+            }
             if let Some(bytes) = rest.get(..len) {
                 for value in List::new(key, bytes, self.value_count) {
                     each(value.map_err(|_| malformed(&self.path, key))?);
@@ -48,6 +53,22 @@ impl ListStream {
             }
         }
         self.next_long(key, &mut each)
+    }
+
+    /// Leaves out the next list; says whether it is empty.
+    #[inline]
+    pub(super) fn skip(&mut self) -> Result<bool> {
+        if let &[len @ 0..0x80, ref rest @ ..] = self.reader.buffer() {
+            let len = usize::from(len);
+            if len <= rest.len() {
+                self.next_key += 1;
+                self.reader.consume(1 + len);
+                return Ok(len == 0);
+            }
+        }
+        let mut is_empty = true;
+        self.next(|_| is_empty = false)?;
+        Ok(is_empty)
     }
 
     #[cold]

@@ -41,12 +41,19 @@ impl ListWriter {
             return self.bytes.push(0);
         }
         self.list.clear();
+        // Room for the length of most lists.
+        self.list.push(0);
         lists::encode(self.next_key, values, &mut self.list);
         self.next_key += 1;
+        let len = self.list.len() - 1;
+        if let (Ok(short @ 0..0x80), Some(first)) = (u8::try_from(len), self.list.first_mut()) {
+            *first = short;
+            return self.bytes.extend(&self.list);
+        }
         self.len.clear();
-        varint::push(&mut self.len, self.list.len() as u64);
+        varint::push(&mut self.len, len as u64);
         self.bytes.extend(&self.len)?;
-        self.bytes.extend(&self.list)
+        self.bytes.extend(&self.list[1..])
     }
 
     /// Syncs both files and says what they are.

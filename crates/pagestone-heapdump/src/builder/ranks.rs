@@ -1,14 +1,20 @@
 //! The ordinals of ids while references are resolved: one cache line for most lookups.
 //!
 //! Ids are addresses, so they lie dense in few ranges. Each range has a bit for every address that
-//! an object may have, and every 448 bits a count of the bits before them: the ordinal of an id is
-//! that count and the set bits up to its own. Ids that do not lie dense are searched instead.
+//! an object may have, and every 384 bits a count of the bits before them and for each word among
+//! them one from there: the ordinal of an id is the sum of both and of the set bits of its word up
+//! to its own. Ids that do not lie dense are searched instead.
 
-use super::{ids, staging::Staging};
-use crate::error::Result;
+use pagestone_storage::{Backing, Options};
 
-/// Bits of a line, beside its count.
-const LINE_BITS: u64 = 448;
+use super::{ids, objects::for_each_block, staging::Staging};
+use crate::{error::Result, layout::IdBlockRecord, manifest::file};
+
+/// Bits of a line, beside its counts.
+const LINE_BITS: u64 = 384;
+
+/// Bits of the count of a word.
+const COUNT_BITS: u32 = 9;
 
 /// Lines of a page.
 const PAGE_LINES: usize = 64;
@@ -18,7 +24,7 @@ const PAGE_BITS: u64 = LINE_BITS * PAGE_LINES as u64;
 /// A page that holds no id.
 const VACANT: u32 = u32::MAX;
 
-/// The count of ids before, then the bits.
+/// The count of ids before, the counts of the words from there, then the bits.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct Line([u64; 8]);
@@ -39,24 +45,42 @@ pub(super) struct Dense {
     lines: Vec<Line>,
 }
 
-/// What a first look at the ids tells.
+/// What a look at the blocks of ids tells.
 #[derive(Default)]
 struct Span {
     first: Option<u64>,
+    /// Not below the last id.
     last: u64,
-    /// The bits in which ids differ from the first.
+    /// The bits in which ids may differ from the first.
     all: u64,
+}
+
+impl Span {
+    fn read(staging: &Staging) -> Result<Self> {
+        let options = Options::new().backing(Backing::File);
+        let blocks = options.open_read_only::<IdBlockRecord>(staging.file(file::ID_BLOCKS))?;
+        let mut span = Self::default();
+        for_each_block(&blocks, |blocks| {
+            for block in blocks {
+                let id = block.first_id.get();
+                let first = *span.first.get_or_insert(id);
+                let (_, shift, width) = block.place();
+                // Ids of a block differ from its first by so many bits.
+                let bits = !u64::MAX.checked_shl(width.into()).unwrap_or(0);
+                let within = bits.checked_shl(shift.into()).unwrap_or(0);
+                span.last = id.saturating_add(within);
+                span.all |= id.wrapping_sub(first) | within;
+            }
+            Ok(())
+        })?;
+        Ok(span)
+    }
 }
 
 impl Ranks {
     /// Reads the ids of all `count` objects. At most some 16 bytes for each, mostly one.
     pub(super) fn read(staging: &Staging, count: u32) -> Result<Self> {
-        let mut span = Span::default();
-        ids::for_each(staging, count, |id| {
-            let first = *span.first.get_or_insert(id);
-            (span.last, span.all) = (id, span.all | id.wrapping_sub(first));
-            Ok(())
-        })?;
+        let span = Span::read(staging)?;
         let shift = if span.all == 0 { 0 } else { span.all.trailing_zeros() };
         let first_id = span.first.unwrap_or(0);
         let page_count = ((span.last.saturating_sub(first_id)) >> shift) / PAGE_BITS + 1;
@@ -91,8 +115,6 @@ impl Dense {
     /// Sets the bits; says whether there was room for the lines.
     fn fill(&mut self, staging: &Staging, (count, lines_max): (u32, usize)) -> Result<bool> {
         let mut fits = true;
-        let mut set = 0_u64;
-        let mut filled = 0;
         ids::for_each(staging, count, |id| {
             if !fits {
                 return Ok(());
@@ -100,37 +122,26 @@ impl Dense {
             let slot = (id - self.first_id) >> self.shift;
             let page = (slot / PAGE_BITS) as usize;
             if self.pages[page] == VACANT {
-                self.count_to(&mut filled, set);
                 fits = self.lines.len() + PAGE_LINES <= lines_max;
                 self.pages[page] = u32::try_from(self.lines.len()).unwrap_or(VACANT);
                 let lines = self.lines.len() + PAGE_LINES;
                 self.lines.resize(lines, Line([0; 8]));
             }
             let (line, bit) = place(slot, self.pages[page]);
-            if filled <= line {
-                self.count_to_line(&mut filled, (line, set));
-            }
-            self.lines[line].0[1 + (bit / 64) as usize] |= 1 << (bit % 64);
-            set += 1;
+            self.lines[line].0[2 + (bit / 64) as usize] |= 1 << (bit % 64);
             Ok(())
         })?;
+        let mut before = 0;
+        for Line([line_before, word_counts, words @ ..]) in &mut self.lines {
+            *line_before = before;
+            let mut in_line = 0;
+            for (word, shift) in words.iter().zip((0..).step_by(COUNT_BITS as usize)) {
+                *word_counts |= in_line << shift;
+                in_line += u64::from(word.count_ones());
+            }
+            before += in_line;
+        }
         Ok(fits)
-    }
-
-    /// Writes the count of all lines that have none.
-    fn count_to(&mut self, filled: &mut usize, set: u64) {
-        for line in &mut self.lines[*filled..] {
-            line.0[0] = set;
-        }
-        *filled = self.lines.len();
-    }
-
-    /// Writes the count of the lines up to one that gets its first bit.
-    fn count_to_line(&mut self, filled: &mut usize, (line, set): (usize, u64)) {
-        for line in &mut self.lines[*filled..=line] {
-            line.0[0] = set;
-        }
-        *filled = line + 1;
     }
 
     #[inline]
@@ -147,16 +158,13 @@ impl Dense {
         }
         let (line, bit) = place(slot, first_line);
         let Line(words) = &self.lines[line];
-        let word = 1 + (bit / 64) as usize;
-        let mask = 1_u64 << (bit % 64);
-        if words[word] & mask == 0 {
+        let (word, mask) = ((bit / 64) as usize, 1_u64 << (bit % 64));
+        let bits = words[2 + word];
+        if bits & mask == 0 {
             return None;
         }
-        let mut rank = words[0] + u64::from((words[word] & (mask - 1)).count_ones());
-        for full in &words[1..word] {
-            rank += u64::from(full.count_ones());
-        }
-        u32::try_from(rank).ok()
+        let in_line = words[1] >> (word * COUNT_BITS as usize) & ((1 << COUNT_BITS) - 1);
+        u32::try_from(words[0] + in_line + u64::from((bits & (mask - 1)).count_ones())).ok()
     }
 }
 

@@ -30,10 +30,11 @@ pub(super) struct References {
     pub(super) dangling_count: u64,
 }
 
-/// Writes what each object refers to, but for the reference to its class.
-pub(super) fn write(stage: &mut Stage<'_, '_>) -> Result<References> {
+/// Writes what each object refers to, but for the reference to its class. `ranks` are those of
+/// all ids, where they are known.
+pub(super) fn write(stage: &mut Stage<'_, '_>, ranks: Option<Ranks>) -> Result<References> {
     let count = stage.object_count();
-    let ranks = Ranks::read(stage.staging, count)?;
+    let ranks = ranks.map_or_else(|| Ranks::read(stage.staging, count), Ok)?;
     let shapes = Shapes::read(stage.staging, stage.id_size())?;
     let class_objects = shapes.classes().iter().map(|class| match class.id.get() {
         0 => ClassObject::None,

@@ -45,6 +45,11 @@ impl<'h> Stage<'_, 'h> {
         self.summary.dump_len / 8
     }
 
+    /// Bytes that the graph of references may take.
+    pub(super) fn graph_memory(&self) -> u64 {
+        self.summary.dump_len / 24 * 5
+    }
+
     /// The unpacked dump.
     pub(super) fn pages(&self) -> Result<Pages> {
         pages(self.summary, self.staging)

@@ -35,12 +35,14 @@ pub(super) struct Strings {
     pub(super) count: u64,
     /// Their different values.
     pub(super) distinct_count: u64,
+    /// The ordinals of ids, where they were needed.
+    pub(super) ranks: Option<Ranks>,
 }
 
 /// Reads all strings and writes the tables.
 pub(super) fn write(stage: &mut Stage<'_, '_>) -> Result<Strings> {
     let mut found = Batch::create(&stage.staging.file(file::FOUND_STRINGS))?;
-    gather(stage, &mut found)?;
+    let ranks = gather(stage, &mut found)?;
     found.flush()?;
     let storage = found.storage();
     // Stable: of one value, the objects stay in order.
@@ -63,15 +65,18 @@ pub(super) fn write(stage: &mut Stage<'_, '_>) -> Result<Strings> {
         let measured = manifest::table_facts::<u8>(&stage.staging.file(name))?;
         facts.push(TableFacts { name: name.to_owned(), ..measured });
     }
-    Ok(Strings { facts, count, distinct_count })
+    Ok(Strings { facts, count, distinct_count, ranks })
 }
 
 /// Gives every string a fingerprint.
-fn gather(stage: &mut Stage<'_, '_>, found: &mut Batch<FoundStringRecord>) -> Result<()> {
+fn gather(
+    stage: &mut Stage<'_, '_>,
+    found: &mut Batch<FoundStringRecord>,
+) -> Result<Option<Ranks>> {
     let mut pages = stage.pages()?;
     let shapes = shapes(stage, &mut pages)?;
     if shapes.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let ranks = Ranks::read(stage.staging, stage.object_count())?;
     let mut objects = ObjectLookup::open(stage.staging)?;
@@ -95,7 +100,8 @@ fn gather(stage: &mut Stage<'_, '_>, found: &mut Batch<FoundStringRecord>) -> Re
         let Some(text) = Text::new(&parts, &array) else { return Ok(()) };
         let fingerprint = text.fingerprint(&mut pages)?;
         found.push(FoundStringRecord { fingerprint: fingerprint.into(), object: number.into() })
-    })
+    })?;
+    Ok(Some(ranks))
 }
 
 /// The classes of strings: one, unless the dump is odd.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    graph::{self, Dominators, Graph},
+    graph::{self, Dominators, Found, Graph, Layers, Place, Places},
     layout::{ROOTS, RootRecord},
     manifest::file,
     summary::TableFacts,
@@ -41,12 +41,15 @@ pub(super) struct Tree {
 /// Finds the dominators and writes the tables.
 pub(super) fn write(stage: &Stage<'_, '_>) -> Result<Tree> {
     let roots = roots(stage)?;
-    with_graph(stage, |outbound, inbound| {
-        let (distances, distance_max) = distances(stage, (outbound, &roots))?;
+    with_graph(stage, &roots, |outbound, inbound| {
         let graph = Graph { outbound, inbound, roots: &roots };
+        if let Some(layers) = Layers::read(&graph, stage.graph_memory())? {
+            return by_layers(stage, Places::find(&graph, layers, stage.staging.path())?);
+        }
+        let distances = distances(stage, (outbound, &roots))?;
         let mut found = Dominators::find(&graph, stage.staging.path())?;
         let counts = counts(stage, &mut found)?;
-        tables(stage, &mut found, (counts, distances, distance_max))
+        whole(stage, &mut found, (counts, distances))
     })
 }
 
@@ -99,18 +102,12 @@ impl Waiting {
     }
 }
 
-/// The distance of every object, and the longest.
-fn distances(
-    stage: &Stage<'_, '_>,
-    (outbound, roots): (&Outbound, &[u32]),
-) -> Result<(Waiting, u32)> {
+/// The distance of every object.
+fn distances(stage: &Stage<'_, '_>, (outbound, roots): (&Outbound<'_>, &[u32])) -> Result<Waiting> {
     let found = graph::distances(outbound, roots)?;
-    let reached = found.iter().copied().filter(|&distance| distance != graph::UNREACHED);
-    let distance_max = reached.max().unwrap_or(0);
-    let waiting = Waiting::write(stage, "distances.tmp", |push| {
+    Waiting::write(stage, "distances.tmp", |push| {
         found.iter().try_for_each(|&distance| push(distance))
-    })?;
-    Ok((waiting, distance_max))
+    })
 }
 
 /// How many objects each one retains, 0 for what is not reached.
@@ -188,10 +185,74 @@ impl EntryWriter {
     }
 }
 
-fn tables(
+/// The tables, row by row.
+struct Writer {
+    object_count: u32,
+    entries: EntryWriter,
+    biggest: Biggest,
+    distance_max: u32,
+}
+
+impl Writer {
+    fn create(stage: &Stage<'_, '_>) -> Result<Self> {
+        Ok(Self {
+            object_count: stage.object_count(),
+            entries: EntryWriter::create(stage)?,
+            biggest: Biggest::default(),
+            distance_max: 0,
+        })
+    }
+
+    /// Takes the place of the next object, none where it is not reached.
+    #[inline]
+    fn push(&mut self, found: Option<Found>) -> Result<()> {
+        let Some(Found { parent, distance, sum, count }) = found else {
+            return self.entries.push(None);
+        };
+        let parent = if parent == self.object_count { ROOTS } else { parent };
+        self.distance_max = self.distance_max.max(distance);
+        self.biggest.push(sum, self.entries.object);
+        let retained = Some((count, sum)).filter(|_| 1 < count);
+        self.entries.push(Some(&Entry { parent, distance, retained }))
+    }
+
+    fn close(
+        self,
+        stage: &Stage<'_, '_>,
+        (reachable_count, reachable_len): (u32, u64),
+    ) -> Result<Tree> {
+        let mut order = Batch::create(&stage.staging.file(file::BIGGEST))?;
+        for (_, object) in self.biggest.into_sorted() {
+            order.push(U32::new(object))?;
+        }
+        let [heads, entries] = self.entries.close()?;
+        Ok(Tree {
+            facts: [heads, entries, order.close()?],
+            reachable_count: u64::from(reachable_count),
+            reachable_len,
+            distance_max: self.distance_max,
+        })
+    }
+}
+
+/// Writes the tables from what was found by way of layers.
+fn by_layers(stage: &Stage<'_, '_>, places: Places) -> Result<Tree> {
+    let reached = places.reached();
+    let mut summed = places.sum(|weights| {
+        for_each_object(stage.staging, |object| weights.push(object.payload_len.into()))
+    })?;
+    let sum_of_all = summed.sum_of_all();
+    let mut writer = Writer::create(stage)?;
+    let mut rows = summed.rows()?;
+    for_each_object(stage.staging, |object| writer.push(rows.next(object.payload_len.into())?))?;
+    writer.close(stage, (reached, sum_of_all))
+}
+
+/// Writes the tables from what was found in the whole graph.
+fn whole(
     stage: &Stage<'_, '_>,
     found: &mut Dominators,
-    (mut counts, mut distances, distance_max): (Waiting, Waiting, u32),
+    (mut counts, mut distances): (Waiting, Waiting),
 ) -> Result<Tree> {
     let payloads = Waiting::write(stage, "payloads.tmp", |push| {
         for_each_object(stage.staging, |object| push(object.payload_len))
@@ -208,30 +269,15 @@ fn tables(
         next += 1;
         payloads.next().map(u64::from)
     })?;
-    let mut writer = EntryWriter::create(stage)?;
-    let mut biggest = Biggest::default();
-    found.for_each(|object, place| {
+    let reached = found.reached();
+    let mut writer = Writer::create(stage)?;
+    found.for_each(|_, place| {
         let (count, distance) = (counts.next()?, distances.next()?);
-        let Some(place) = place else { return writer.push(None) };
-        let is_top = place.parent == stage.object_count();
-        let parent = if is_top { ROOTS } else { place.parent };
-        if is_top {
-            reachable_len += place.sum;
+        let Some(Place { parent, sum }) = place else { return writer.push(None) };
+        if parent == stage.object_count() {
+            reachable_len += sum;
         }
-        let retained = Some((count, place.sum)).filter(|_| 1 < count);
-        writer.push(Some(&Entry { parent, distance, retained }))?;
-        biggest.push(place.sum, object);
-        Ok(())
+        writer.push(Some(Found { parent, distance, sum, count }))
     })?;
-    let mut order = Batch::create(&stage.staging.file(file::BIGGEST))?;
-    for (_, object) in biggest.into_sorted() {
-        order.push(U32::new(object))?;
-    }
-    let [heads, entries] = writer.close()?;
-    Ok(Tree {
-        facts: [heads, entries, order.close()?],
-        reachable_count: u64::from(found.reached()),
-        reachable_len,
-        distance_max,
-    })
+    writer.close(stage, (reached, reachable_len))
 }

@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Graph, Links, lane::Lane, nearest, semi, walk};
+use super::{
+    Graph, Links,
+    lane::Lane,
+    nearest, semi,
+    walk::{self, Walk},
+};
 use crate::error::Result;
 
 /// The dominators of all nodes that are reached.
@@ -41,17 +46,25 @@ impl Dominators {
         graph: &Graph<'_, Out, In>,
         scratch: &Path,
     ) -> Result<Self> {
-        let mut walk = walk::walk(graph.outbound, graph.roots, scratch)?;
-        let mut semis = semi::semidominators(graph, &mut walk, scratch)?;
-        let mut numbers = Lane::create(scratch, "walk-numbers.tmp")?;
+        let (walk, numbers) = find(graph, scratch)?;
         let node_count = graph.outbound.node_count();
-        for &number in &walk.numbers[..node_count as usize] {
-            numbers.push(number)?;
-        }
-        nearest::dominators(&mut walk, &mut semis)?;
-        let walk::Walk { reached, numbers: tree, order, space: mut sums, .. } = walk;
+        let Walk { reached, numbers: tree, order, space: mut sums, .. } = walk;
         sums.clear();
         Ok(Self { node_count, reached, numbers, order, tree, sums, scratch: scratch.to_path_buf() })
+    }
+
+    /// The tree by itself: by number the number of the dominator and its jump, and the numbers of
+    /// the nodes.
+    pub(super) fn tree<Out: Links, In: Links>(
+        graph: &Graph<'_, Out, In>,
+        scratch: &Path,
+    ) -> Result<(Vec<u32>, Vec<u64>, Lane)> {
+        let (walk, numbers) = find(graph, scratch)?;
+        let Walk { reached, numbers: mut tree, space: mut jumps, .. } = walk;
+        let count = reached as usize + 1;
+        tree.truncate(count);
+        jumps.truncate(count);
+        Ok((tree, jumps, numbers))
     }
 
     /// How many nodes are reached.
@@ -136,4 +149,16 @@ impl Dominators {
         }
         Ok(())
     }
+}
+
+/// The walk with the tree in the place of its numbers, and these.
+fn find<Out: Links, In: Links>(graph: &Graph<'_, Out, In>, scratch: &Path) -> Result<(Walk, Lane)> {
+    let mut walk = walk::walk(graph.outbound, graph.roots, scratch)?;
+    let mut semis = semi::semidominators(graph, &mut walk, scratch)?;
+    let mut numbers = Lane::create(scratch, "walk-numbers.tmp")?;
+    for &number in &walk.numbers[..graph.outbound.node_count() as usize] {
+        numbers.push(number)?;
+    }
+    nearest::dominators(&mut walk, &mut semis)?;
+    Ok((walk, numbers))
 }

@@ -12,7 +12,7 @@ use pagestone_storage::le::U32;
 use crate::error::{Error, Result};
 
 /// Numbers that are written or read at once.
-const BLOCK_COUNT: usize = 64 << 10;
+const BLOCK_COUNT: usize = 16 << 10;
 
 /// A list of numbers in a file, which is gone with it.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::{lane::Lane, walk::Walk};
 use crate::error::Result;
 
 /// How a node of the tree is left: the number jumped to, and its depth.
-type Jump = [u32; 2];
+pub(super) type Jump = [u32; 2];
 
 /// Puts the dominator of each number over the numbers of nodes in `walk`; that of 0 is 0.
 pub(super) fn dominators(walk: &mut Walk, semis: &mut Lane) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{Dominators, Graph, Links, UNREACHED, distances, dominators::Place};
+use super::{Dominators, Graph, Layers, Links, Place, Places, UNREACHED, distances};
 use crate::error::Result;
 
 /// Lists in memory.
@@ -46,7 +46,40 @@ impl Case {
         Graph { outbound: &self.outbound, inbound: &self.inbound, roots: &self.roots }
     }
 
+    /// What is found in the whole graph, and by way of layers.
     fn found(&self, weight: impl Fn(u32) -> u64) -> Found {
+        let found = self.found_whole(&weight);
+        let places = self.found_by_layers(&weight);
+        let reached = |place: Option<super::Found>| {
+            place.map(|super::Found { parent, sum, .. }| Place { parent, sum })
+        };
+        assert_eq!(places.iter().copied().map(reached).collect::<Found>(), found);
+        let measured = distances(&self.outbound, &self.roots).expect("distances");
+        let distance = |place: &Option<super::Found>| place.map_or(UNREACHED, |at| at.distance);
+        assert_eq!(places.iter().map(distance).collect::<Vec<_>>(), measured);
+        let counted = self.found_whole(|_| 1).into_iter().map(|place| place.map(|at| at.sum));
+        let counts = places.iter().map(|place| place.map(|at| u64::from(at.count)));
+        assert!(counts.eq(counted), "counts");
+        found
+    }
+
+    fn found_by_layers(&self, weight: impl Fn(u32) -> u64) -> Vec<Option<super::Found>> {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let layers = Layers::read(&self.graph(), u64::MAX).expect("layers").expect("room");
+        let places = Places::find(&self.graph(), layers, scratch.path()).expect("places");
+        assert!(is_empty(scratch.path()), "files are left");
+        let (count, reached) = (self.outbound.node_count(), places.reached());
+        let summed =
+            places.sum(|weights| (0..count).try_for_each(|node| weights.push(weight(node))));
+        let mut summed = summed.expect("sums");
+        let mut rows = summed.rows().expect("rows");
+        let row = |node| rows.next(weight(node)).expect("a row");
+        let found: Vec<_> = (0..count).map(row).collect();
+        assert_eq!(found.iter().flatten().count(), reached as usize);
+        found
+    }
+
+    fn found_whole(&self, weight: impl Fn(u32) -> u64) -> Found {
         let scratch = tempfile::tempdir().expect("a directory");
         let mut found = Dominators::find(&self.graph(), scratch.path()).expect("dominators");
         assert!(is_empty(scratch.path()), "files are left");
