@@ -7,12 +7,8 @@ use crate::{class_dump::FieldType, varint};
 pub(crate) mod store {
     /// The interner of short field, method, signature and file names.
     pub(crate) const NAMES: &str = "names";
-    /// Blocks with the long ones.
-    pub(crate) const LONG_NAMES: &str = "long_names";
-    /// Blocks with the fields of classes.
-    pub(crate) const LAYOUTS: &str = "layouts";
-    /// Blocks with stack traces.
-    pub(crate) const TRACES: &str = "traces";
+    /// Blocks with long names, fields of classes and stack traces: one heap, as each takes 64 KiB.
+    pub(crate) const BLOCKS: &str = "blocks";
 }
 
 /// In the place of a block's id: no block.

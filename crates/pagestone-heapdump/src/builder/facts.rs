@@ -45,13 +45,12 @@ pub(super) fn write(
     // Fields and names come from the dump, and blocks are at most some ten times as long.
     let reserve = pages.len().saturating_mul(16).max(RESERVE_MIN);
     let file = RegionFile::options().reserve(reserve).in_memory()?;
-    let (layouts, traces) = (file.heap(store::LAYOUTS)?, file.heap(store::TRACES)?);
-    let (interner, long) = (file.interner(store::NAMES)?, file.heap(store::LONG_NAMES)?);
+    let (interner, blocks) = (file.interner(store::NAMES)?, file.heap(store::BLOCKS)?);
     let mut writer = file.writer();
-    let names = Names { interner, long, symbols: found.symbols, known: HashMap::new() };
-    let mut layouts = Layouts { names, heap: layouts, pages, id_size: found.id_size };
+    let names = Names { interner, blocks: &blocks, symbols: found.symbols, known: HashMap::new() };
+    let mut layouts = Layouts { names, pages, id_size: found.id_size };
     let layout_facts = layouts.write(found.classes, staging, &mut writer)?;
-    let trace_facts = write_traces(found, staging, (&mut layouts.names, &traces), &mut writer)?;
+    let trace_facts = write_traces(found, staging, &mut layouts.names, &mut writer)?;
     writer.commit()?;
     drop(writer);
     let path = staging.file(file::FACTS);
@@ -62,7 +61,7 @@ pub(super) fn write(
 /// The numbers of names, by their ids in the dump.
 struct Names<'a> {
     interner: FileInterner,
-    long: Heap,
+    blocks: &'a Heap,
     symbols: &'a Symbols,
     known: HashMap<u64, u64>,
 }
@@ -78,7 +77,7 @@ impl Names<'_> {
         };
         let place = match facts::padded(&text) {
             Some(short) => NamePlace::Short(self.interner.intern(writer, &short)?.to_bits()),
-            None => NamePlace::Long(self.long.allocate_from(writer, text.as_bytes())?.to_bits()),
+            None => NamePlace::Long(self.blocks.allocate_from(writer, text.as_bytes())?.to_bits()),
         };
         let number = place.number().ok_or_else(|| {
             let path = std::path::Path::new(file::FACTS);
@@ -91,7 +90,6 @@ impl Names<'_> {
 
 struct Layouts<'a> {
     names: Names<'a>,
-    heap: Heap,
     pages: &'a mut Pages,
     id_size: u8,
 }
@@ -112,7 +110,7 @@ impl Layouts<'_> {
                 if layout != StoredLayout::default() {
                     bytes.clear();
                     layout.encode(&mut bytes);
-                    block = self.heap.allocate_from(writer, &bytes)?.to_bits();
+                    block = self.names.blocks.allocate_from(writer, &bytes)?.to_bits();
                 }
             }
             blocks.push(U64::new(block))?;
@@ -138,7 +136,7 @@ impl Layouts<'_> {
 fn write_traces(
     found: Found<'_>,
     staging: &Staging,
-    (names, heap): (&mut Names<'_>, &Heap),
+    names: &mut Names<'_>,
     writer: &mut Writer<'_>,
 ) -> Result<TableFacts> {
     let stacks = found.stacks;
@@ -165,7 +163,7 @@ fn write_traces(
         }
         bytes.clear();
         encode_frames(&stored, &mut bytes);
-        let block = heap.allocate_from(writer, &bytes)?.to_bits().into();
+        let block = names.blocks.allocate_from(writer, &bytes)?.to_bits().into();
         let (serial, thread_serial) = (trace.serial.into(), trace.thread_serial.into());
         traces.push(TraceRecord { block, serial, thread_serial });
     }

@@ -117,9 +117,7 @@ pub struct StackTrace<'a> {
 struct Facts {
     file: RegionFile,
     names: FileInterner,
-    long_names: Heap,
-    layouts: Heap,
-    traces: Heap,
+    blocks: Heap,
 }
 
 /// The blocks and names of the index, and the dump.
@@ -161,9 +159,7 @@ impl Content {
             let file = options.open_read_only(self.files.dir.file(file::FACTS))?;
             Ok(Facts {
                 names: file.interner(store::NAMES)?,
-                long_names: file.heap(store::LONG_NAMES)?,
-                layouts: file.heap(store::LAYOUTS)?,
-                traces: file.heap(store::TRACES)?,
+                blocks: file.heap(store::BLOCKS)?,
                 file,
             })
         })
@@ -179,7 +175,7 @@ impl Content {
                 let symbol = Symbol::from_bits(bits).ok_or_else(foreign)?;
                 unpadded(facts.names.resolve(&pin, symbol)?)
             }
-            NamePlace::Long(bits) => facts.long_names.get(&pin, BlockId::from_bits(bits))?,
+            NamePlace::Long(bits) => facts.blocks.get(&pin, BlockId::from_bits(bits))?,
         };
         Ok(String::from_utf8_lossy(bytes).into_owned())
     }
@@ -191,7 +187,7 @@ impl Content {
         }
         let facts = self.facts()?;
         let pin = facts.file.pin();
-        let bytes = facts.layouts.get(&pin, BlockId::from_bits(block))?;
+        let bytes = facts.blocks.get(&pin, BlockId::from_bits(block))?;
         StoredLayout::decode(bytes).ok_or_else(|| {
             let found = format!("other bytes in block {block:#x}");
             Error::corrupt(facts.file.path(), "fields of a class", ("fields", found))
@@ -380,7 +376,7 @@ impl HeapIndex {
         let stored = {
             let pin = facts.file.pin();
             let id = BlockId::from_bits(found.block.get());
-            decode_frames(facts.traces.get(&pin, id)?)
+            decode_frames(facts.blocks.get(&pin, id)?)
         };
         let stored =
             stored.ok_or_else(|| Error::corrupt(path, "stack trace", ("frames", "other bytes")))?;
