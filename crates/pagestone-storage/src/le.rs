@@ -12,12 +12,14 @@ macro_rules! little_endian {
 
         impl $name {
             #[doc = concat!("Stores a `", stringify!($native), "`.")]
+            #[inline]
             #[must_use]
             pub const fn new(value: $native) -> Self {
                 Self(value.to_le_bytes())
             }
 
             #[doc = concat!("Reads the `", stringify!($native), "`.")]
+            #[inline]
             #[must_use]
             pub const fn get(self) -> $native {
                 $native::from_le_bytes(self.0)
@@ -25,12 +27,14 @@ macro_rules! little_endian {
         }
 
         impl From<$native> for $name {
+            #[inline]
             fn from(value: $native) -> Self {
                 Self::new(value)
             }
         }
 
         impl From<$name> for $native {
+            #[inline]
             fn from(value: $name) -> Self {
                 value.get()
             }

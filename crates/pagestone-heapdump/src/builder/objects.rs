@@ -299,12 +299,15 @@ impl ObjectLookup {
             (ordinal as usize / OBJECT_BLOCK_LEN, ordinal as usize % OBJECT_BLOCK_LEN);
         let block = block as u64;
         if self.block != Some(block) {
-            self.read(block)?;
+            self.read(block, place + 1)?;
+        } else if self.objects.len() <= place {
+            self.read(block, OBJECT_BLOCK_LEN)?;
         }
         self.objects.get(place).copied().ok_or_else(|| self.malformed(block))
     }
 
-    fn read(&mut self, block: u64) -> Result<()> {
+    /// Reads the first `count` objects of a block.
+    fn read(&mut self, block: u64, count: usize) -> Result<()> {
         self.block = None;
         let start = self.heads.get(block)?.get();
         let end = match block + 1 {
@@ -316,7 +319,7 @@ impl ObjectLookup {
         self.bytes.read_into(start, &mut self.copied)?;
         self.objects.clear();
         let objects = Block::new(&self.forms, &self.copied).ok_or_else(|| self.malformed(block))?;
-        for object in objects {
+        for object in objects.take(count) {
             self.objects.push(object.map_err(|_| self.malformed(block))?);
         }
         self.block = Some(block);

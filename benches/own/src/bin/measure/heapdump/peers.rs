@@ -36,7 +36,7 @@ pub(crate) fn child(
             let program = Path::new(programs).join("hprof-analyzer");
             // What it keeps beside the dump answers from the second call on.
             let (load, clear) = (["heap", "load", &dump], ["heap", "cache-clear", &dump]);
-            let built = cost(&program, &load, || Ok(run_program(&program, &clear).map(drop)?))?;
+            let built = cost(&program, &load, || run_program(&program, &clear).map(drop))?;
             tell("build_all", len / 1e6 / built.cpu.as_secs_f64(), "MB/CPU-s")?;
             tell("build_resident", float(built.resident_peak) / len, "of the dump")?;
             run_program(&program, &load)?;
