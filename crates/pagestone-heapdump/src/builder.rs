@@ -48,6 +48,7 @@ use crate::{
     damage::DamageKind,
     error::Result,
     format,
+    layout::SymbolRecord,
     manifest::{self, Manifest, file},
     options::{BuildReport, Existing, Phase, Progress},
     samples,
@@ -67,18 +68,17 @@ pub(crate) fn build(
     let identity = Identity::of(dump)?;
     let staging = Staging::create(out, existing)?;
     let mut reporter = Reporter::new(progress, dump_file.len());
-    let mut ranks = None;
     let mut done = if let Some(done) = Done::find(&staging, &identity) {
         staging.keep_only(&done.manifest.tables, Some(file::PROGRESS))?;
         done
     } else {
         staging.keep_only(&[], None)?;
-        let manifest;
-        (manifest, ranks) = read(dump_file, &staging, &mut reporter)?;
+        let manifest = read(dump_file, &staging, &mut reporter)?;
         let done = Done::new(identity, manifest);
         done.save(&staging)?;
         done
     };
+    let mut ranks = None;
     for step in Step::ALL {
         if !done.steps.contains(&step) {
             step.run((&mut done.manifest, &mut ranks), &staging, &mut reporter)?;
@@ -105,16 +105,18 @@ pub(crate) fn build(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
+    Strings,
     References,
     Inverse,
     Dominators,
 }
 
 impl Step {
-    const ALL: [Self; 3] = [Self::References, Self::Inverse, Self::Dominators];
+    const ALL: [Self; 4] = [Self::Strings, Self::References, Self::Inverse, Self::Dominators];
 
     fn phase(self) -> Phase {
         match self {
+            Self::Strings => Phase::Strings,
             Self::References => Phase::References,
             Self::Inverse => Phase::Inverse,
             Self::Dominators => Phase::Dominators,
@@ -131,6 +133,16 @@ impl Step {
         let Manifest { summary, tables } = &*manifest;
         let mut stage = Stage { staging, summary, tables, reporter };
         match self {
+            Self::Strings => {
+                let found = strings::write(&mut stage)?;
+                *ranks = found.ranks;
+                manifest.summary.string_count = found.count;
+                manifest.summary.distinct_string_count = found.distinct_count;
+                manifest.tables.extend(found.facts);
+                // The names of fields were needed for the last time.
+                let is_left = |facts: &TableFacts| !file::OF_SYMBOLS.contains(&facts.name.as_str());
+                manifest.tables.retain(is_left);
+            }
             Self::References => {
                 let found = references::write(&mut stage, ranks.take())?;
                 manifest.summary.reference_count = found.count;
@@ -153,12 +165,8 @@ impl Step {
     }
 }
 
-/// The first pass: objects, roots, symbols and classes; the ordinals of ids, if they were needed.
-fn read(
-    dump: DumpFile,
-    staging: &Staging,
-    reporter: &mut Reporter<'_>,
-) -> Result<(Manifest, Option<Ranks>)> {
+/// The first pass: objects, roots, symbols and classes.
+fn read(dump: DumpFile, staging: &Staging, reporter: &mut Reporter<'_>) -> Result<Manifest> {
     reporter.begin(Phase::Scan)?;
     let mut summary = empty_summary(&dump);
     let mut tables = Tables::create(staging)?;
@@ -194,6 +202,8 @@ fn read(
     reporter.begin(Phase::Symbols)?;
     let Tables { symbols, texts, classes, stacks, .. } = tables;
     let symbols = Symbols::sort(staging, (symbols, texts), sort_memory)?;
+    facts.push(manifest::table_facts::<SymbolRecord>(&staging.file(file::SYMBOLS))?);
+    facts.push(manifest::table_facts::<u8>(&staging.file(file::SYMBOL_TEXTS))?);
 
     reporter.begin(Phase::Classes)?;
     let found = classes::write(classes.entries(), &symbols, staging)?;
@@ -203,24 +213,7 @@ fn read(
     facts.extend(found.facts);
     let found = Found { classes: classes.entries(), stacks: &stacks, symbols: &symbols, id_size };
     facts.extend(facts::write(found, staging, &mut stage::pages(&summary, staging)?)?);
-    let mut manifest = Manifest { summary, tables: facts };
-    let ranks = add_strings(&mut manifest, staging, reporter)?;
-    Ok((manifest, ranks))
-}
-
-/// What strings say; their fields are known by name, so the symbols must still be there.
-fn add_strings(
-    manifest: &mut Manifest,
-    staging: &Staging,
-    reporter: &mut Reporter<'_>,
-) -> Result<Option<Ranks>> {
-    reporter.begin(Phase::Strings)?;
-    let Manifest { summary, tables } = &*manifest;
-    let found = strings::write(&mut Stage { staging, summary, tables, reporter })?;
-    manifest.summary.string_count = found.count;
-    manifest.summary.distinct_string_count = found.distinct_count;
-    manifest.tables.extend(found.facts);
-    Ok(found.ranks)
+    Ok(Manifest { summary, tables: facts })
 }
 
 fn empty_summary(dump: &DumpFile) -> Summary {

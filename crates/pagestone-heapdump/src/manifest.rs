@@ -47,6 +47,8 @@ pub(crate) mod file {
     pub(crate) const FOUND: &str = "found.rec";
     pub(crate) const SYMBOLS: &str = "symbols.rec";
     pub(crate) const SYMBOL_TEXTS: &str = "symbols.txt";
+    /// The symbols, until what strings say is known.
+    pub(crate) const OF_SYMBOLS: [&str; 2] = [SYMBOLS, SYMBOL_TEXTS];
     pub(crate) const FOUND_ROOTS: &str = "found_roots.rec";
 
     /// All of them but those that a build removes.

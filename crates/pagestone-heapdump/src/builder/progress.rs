@@ -52,7 +52,8 @@ impl Done {
         let path = staging.file(file::PROGRESS);
         let done: Self = manifest::read_checked(&path).ok()?;
         let is_whole = |facts: &crate::TableFacts| {
-            manifest::is_file_name(&facts.name)
+            let name = facts.name.as_str();
+            (manifest::is_file_name(name) || file::OF_SYMBOLS.contains(&name))
                 && manifest::checksum(&staging.file(&facts.name))
                     .is_ok_and(|found| found == (facts.byte_len, facts.crc32))
         };

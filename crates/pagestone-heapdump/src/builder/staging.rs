@@ -35,7 +35,7 @@ pub(super) struct Staging {
     out: PathBuf,
     existing: Existing,
     /// Gone once published.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 impl Staging {
@@ -205,8 +205,25 @@ fn names(directory: &Path) -> Result<Vec<OsString>> {
     entries.map(|entry| Ok(entry.map_err(failed)?.file_name())).collect()
 }
 
+/// A locked directory. The lock ends with it even where a process that is being started holds a
+/// copy of the descriptor for a moment.
+struct Lock {
+    directory: File,
+    /// The process that took it: a child that was forked from it leaves it alone.
+    owner: u32,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            // Closing the descriptor is the second way to the same end.
+            drop(self.directory.unlock());
+        }
+    }
+}
+
 /// Locks a directory, which is not the target of a link.
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path) -> Result<Lock> {
     let failed = |action| move |source| Error::io(action, path, source);
     let named = fs::symlink_metadata(path).map_err(failed("stat"))?;
     let directory = File::open(path).map_err(failed("open"))?;
@@ -216,11 +233,11 @@ fn lock(path: &Path) -> Result<File> {
         return Err(Error::refused(ErrorKind::AlreadyExists, path, what));
     }
     let locked = || Error::refused(ErrorKind::Locked, path, "another process builds this index");
-    match directory.try_lock() {
-        Ok(()) => {}
+    let directory = match directory.try_lock() {
+        Ok(()) => Lock { directory, owner: std::process::id() },
         Err(TryLockError::WouldBlock) => return Err(locked()),
         Err(TryLockError::Error(source)) => return Err(Error::io("lock", path, source)),
-    }
+    };
     // The build that held the lock may have published the directory meanwhile.
     let still = fs::symlink_metadata(path).map_err(|_| locked())?;
     if (still.dev(), still.ino()) == (opened.dev(), opened.ino()) {

@@ -46,10 +46,10 @@ pub(super) fn write(stage: &mut Stage<'_, '_>) -> Result<Strings> {
     found.flush()?;
     let storage = found.storage();
     // Stable: of one value, the objects stay in order.
-    storage.sort_by(FINGERPRINT).stable().memory(stage.memory()).run()?;
+    storage.sort_by(FINGERPRINT).stable().memory(stage.memory() / 2).run()?;
     let mut values = Values {
         records: TableOptions::new()
-            .memory(stage.memory())
+            .memory(stage.memory() / 2)
             .create(stage.staging.file(file::STRINGS))?,
         distinct_count: 0,
         others: Batch::create(&stage.staging.file(file::STRING_OBJECTS))?,
