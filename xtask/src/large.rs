@@ -13,13 +13,16 @@ pub(crate) enum Layer {
     /// Keys that are all equal: some 100 bytes of files for each row, in memory where there is
     /// `/dev/shm`.
     Index,
+    /// Builds of dumps that are cut and changed at every byte; without a number of rows.
+    Heapdump,
 }
 
 impl Layer {
     /// The crate, and which of its tests run.
-    fn tests(self) -> (&'static str, &'static str) {
+    fn tests(self) -> (&'static str, &'static [&'static str]) {
         match self {
-            Self::Index => ("pagestone-index", "lookups::all_keys_equal"),
+            Self::Index => ("pagestone-index", &["lookups::all_keys_equal"]),
+            Self::Heapdump => ("pagestone-heapdump", &["damage::", "packed::"]),
         }
     }
 }
@@ -28,8 +31,10 @@ impl Layer {
 pub(crate) fn run(root: &Path, args: &LargeArgs) -> Result<Outcome> {
     let (package, tests) = args.layer.tests();
     let status = Command::new("cargo")
-        .args(["test", "--release", "-p", package, "--test", "it", "--", "--nocapture", tests])
+        .args(["test", "--release", "-p", package, "--test", "it", "--", "--nocapture"])
+        .args(tests)
         .env("PAGESTONE_ROWS", args.rows.to_string())
+        .env("PAGESTONE_STEP", "1")
         .current_dir(root)
         .status()
         .context("cargo test of many rows")?;

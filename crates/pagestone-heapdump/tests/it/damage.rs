@@ -7,7 +7,7 @@ use pagestone_heapdump::{BuildOptions, DamageKind, ErrorKind};
 use pagestone_testkit::hprof::{Dump, IdSize, Version, tiny};
 use proptest::prelude::*;
 
-use crate::support::{Built, ask_all, folder, names, small};
+use crate::support::{Built, ask_all, folder, names, small, step};
 
 #[track_caller]
 fn check_cut(dump: &Dump, cut: u64) {
@@ -26,7 +26,7 @@ fn check_cut(dump: &Dump, cut: u64) {
     assert_eq!(built.index.summary().is_complete(), found.is_none());
 }
 
-/// Some ends of parts, and some bytes within; the scanner's own tests cut at every byte.
+/// Some ends of parts, and some bytes within: every byte by `cargo xtask large heapdump`.
 fn cuts(dump: &Dump, step: usize) -> BTreeSet<u64> {
     let ends = dump.boundaries().iter().map(|part| part.end).step_by(3);
     (0..=dump.bytes().len() as u64).step_by(step).chain(ends).collect()
@@ -43,7 +43,7 @@ fn a_small_dump_cut_at_any_byte_is_read_up_to_there() {
 #[test]
 fn a_dump_cut_somewhere_is_read_up_to_there() {
     let dump = tiny(IdSize::Eight, Version::V102);
-    for cut in cuts(&dump, 37) {
+    for cut in cuts(&dump, step(13)) {
         check_cut(&dump, cut);
     }
 }
@@ -52,7 +52,7 @@ fn a_dump_cut_somewhere_is_read_up_to_there() {
 fn other_formats_cut_are_read_up_to_there() {
     for (id_size, version) in [(IdSize::Four, Version::V101), (IdSize::Four, Version::V103)] {
         let dump = tiny(id_size, version);
-        for cut in cuts(&dump, 97) {
+        for cut in cuts(&dump, step(37)) {
             check_cut(&dump, cut);
         }
     }
@@ -96,11 +96,11 @@ fn a_small_dump_with_any_byte_flipped_is_read() {
 
 #[test]
 fn a_dump_with_a_byte_flipped_is_read() {
-    check_flips(&tiny(IdSize::Four, Version::V103), 37);
+    check_flips(&tiny(IdSize::Four, Version::V103), step(11));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_dump_with_several_bytes_changed_is_read(

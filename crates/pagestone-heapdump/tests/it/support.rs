@@ -16,6 +16,12 @@ use pagestone_testkit::hprof::{
 };
 use tempfile::TempDir;
 
+/// Of how many bytes of a dump one is damaged: `usual`, or as `cargo xtask large heapdump` wants.
+pub(crate) fn step(usual: usize) -> usize {
+    let given = std::env::var("PAGESTONE_STEP").ok();
+    given.map_or(usual, |step| step.parse().unwrap())
+}
+
 /// A folder in memory where there is one, so that thousands of syncs cost nothing.
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
