@@ -14,6 +14,11 @@ use crate::{
 /// Offsets are below it, so that a payload may be added to one.
 pub(crate) const OFFSET_MAX: u64 = 1 << 48;
 
+/// No block is longer: its head, the numbers of forms, the bits, the places, two numbers for each
+/// object.
+pub(crate) const BLOCK_LEN_MAX: usize =
+    2 + OBJECT_BLOCK_LEN * 4 + 8 + 8 * 6 + OBJECT_BLOCK_LEN * 2 * varint::LEN_MAX;
+
 /// What is known of an object without a look into the dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredObject {

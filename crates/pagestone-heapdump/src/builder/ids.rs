@@ -88,7 +88,12 @@ pub(super) fn for_each(
         };
         let (start, (last_word, _, width)) = (first.place().0, last.place());
         let word_count = (last_word + u64::from(width)).checked_sub(start).ok_or_else(corrupt)?;
-        packed.resize(usize::try_from(word_count).map_err(|_| corrupt())?, U64::new(0));
+        let word_count = usize::try_from(word_count).map_err(|_| corrupt())?;
+        // A block has as many words as ids have bits.
+        if len * 64 < word_count {
+            return Err(corrupt());
+        }
+        packed.resize(word_count, U64::new(0));
         words.read_into(start, bytemuck::cast_slice_mut(&mut packed))?;
         for &block in &some[..len] {
             let range = block.words().and_then(|words| {

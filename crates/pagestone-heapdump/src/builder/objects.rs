@@ -11,7 +11,7 @@ use crate::{
     format::Primitive,
     layout::{FormRecord, FoundRecord, KindCode, NONE, OBJECT_BLOCK_LEN, OBJECT_COUNT_MAX},
     manifest::file,
-    objects::{self, Block, Formed, StoredObject},
+    objects::{self, BLOCK_LEN_MAX, Block, Formed, StoredObject},
     summary::TableFacts,
 };
 
@@ -246,8 +246,8 @@ pub(super) fn for_each_object(
             last if last < heads.len() => heads.get(last)?.get(),
             _ => bytes.len(),
         };
-        let len = end.checked_sub(start).and_then(|len| usize::try_from(len).ok());
-        some.resize(len.ok_or_else(|| malformed(staging, index))?, 0);
+        let len = blocks_len((start, end), count).ok_or_else(|| malformed(staging, index))?;
+        some.resize(len, 0);
         bytes.read_into(start, &mut some)?;
         let mut rest = some.as_slice();
         for number in index..index + count {
@@ -260,6 +260,12 @@ pub(super) fn for_each_object(
         index += count;
     }
     Ok(())
+}
+
+/// The bytes from the beginning of so many blocks to their end; none where they cannot be as many.
+fn blocks_len((start, end): (u64, u64), count: u64) -> Option<usize> {
+    let len = usize::try_from(end.checked_sub(start)?).ok()?;
+    (len <= usize::try_from(count).ok()?.checked_mul(BLOCK_LEN_MAX)?).then_some(len)
 }
 
 #[cold]
@@ -314,8 +320,8 @@ impl ObjectLookup {
             next if next < self.heads.len() => self.heads.get(next)?.get(),
             _ => self.bytes.len(),
         };
-        let len = end.checked_sub(start).and_then(|len| usize::try_from(len).ok());
-        self.copied.resize(len.ok_or_else(|| self.malformed(block))?, 0);
+        let len = blocks_len((start, end), 1).ok_or_else(|| self.malformed(block))?;
+        self.copied.resize(len, 0);
         self.bytes.read_into(start, &mut self.copied)?;
         self.objects.clear();
         let objects = Block::new(&self.forms, &self.copied).ok_or_else(|| self.malformed(block))?;

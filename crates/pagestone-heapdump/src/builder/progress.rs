@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Step, staging::Staging};
 use crate::{
     error::{Error, Result},
+    layout::OBJECT_BLOCK_LEN,
     manifest::{self, Manifest, file},
     samples,
 };
@@ -57,7 +58,11 @@ impl Done {
                 && manifest::checksum(&staging.file(&facts.name))
                     .is_ok_and(|found| found == (facts.byte_len, facts.crc32))
         };
-        (done.dump == *dump && done.manifest.tables.iter().all(is_whole)).then_some(done)
+        let Manifest { summary, tables } = &done.manifest;
+        let heads = tables.iter().find(|facts| facts.name == file::OBJECT_HEADS)?;
+        let object_count_max = heads.record_count.saturating_mul(OBJECT_BLOCK_LEN as u64);
+        let is_counted = summary.object_count <= object_count_max;
+        (done.dump == *dump && is_counted && tables.iter().all(is_whole)).then_some(done)
     }
 
     /// Makes the state durable, behind the tables that it names.
